@@ -1,0 +1,135 @@
+# `make demo` and `make test` set up everything that they need; `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PORT ?= 8000
+ARGS ?=
+# BROWSER=no leaves out the tests that need a Chromium.
+BROWSER ?= yes
+
+VENV := .venv
+# From the project's own environment; `make demo VENV=...` may name another folder.
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+MANAGE := $(BIN)/python examples/snippets/manage.py
+
+NO_BROWSER := $(if $(filter no,$(BROWSER)),-m "not browser")
+step = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## This list
+	@printf 'django-websocket-request: what make can do\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nVariables: PORT=8000 (demo), BROWSER=no (test), ARGS="-k name" (quick)\n'
+
+# --- environments -----------------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(call step,Making $(VENV))
+	@scripts/make_venv.sh $(VENV)
+
+# A stamp says which extras are in; it is older than pyproject.toml when they have to be looked at again.
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	$(call step,Installing the package and what its demo needs)
+	@if [ ! -e $(VENV)/.dev ]; then $(PIP) install --editable '.[demo]'; fi
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	$(call step,Installing the package and its tools (a minute or two, once))
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+.PHONY: setup
+setup: $(VENV)/.dev ## Make .venv with everything that developing needs
+
+# --- the demo ---------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.demo ## Run the demo on http://127.0.0.1:8000/ (PORT=... for another)
+	$(call step,Preparing the demo's database)
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) seed
+	@printf '\n  The demo is at \033[1mhttp://127.0.0.1:%s/\033[0m (Ctrl+C stops it)\n\n' $(PORT)
+	@exec $(BIN)/python -m uvicorn --app-dir examples/snippets --host 127.0.0.1 --port $(PORT) \
+		--ws websockets --ws-per-message-deflate false --log-level warning demo.asgi:application
+
+# --- tests ------------------------------------------------------------------------------------------
+
+.PHONY: chromium
+chromium:
+	@if [ "$(BROWSER)" != no ]; then scripts/chromium.sh; fi
+
+.PHONY: test
+test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limits
+	$(call step,Tests)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
+	$(call step,Coverage: at least 95 % of the package)
+	@$(BIN)/python -m coverage report
+	$(call step,Coverage: every branch of protocol/)
+	@$(BIN)/python -m coverage report --include='*/wsrequest/protocol/*' --fail-under=100
+
+.PHONY: quick
+quick: $(VENV)/.dev ## Run tests without coverage or browser: make quick ARGS="-k name"
+	@$(BIN)/python -X dev -m pytest -m "not browser" $(ARGS)
+
+.PHONY: architecture
+architecture: $(VENV)/.dev ## Run the test of who may import whom
+	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+.PHONY: wheel-test
+wheel-test: $(VENV)/.dev ## Build the wheel, install it in a clean environment, run the tests against it
+	@PYTHON=$(BIN)/python scripts/wheel_test.sh $(ARGS)
+
+.PHONY: matrix
+matrix: ## Run the tests on the oldest and the newest Python and Django
+	@scripts/matrix.sh $(ARGS)
+
+.PHONY: suites
+suites: $(VENV)/.dev ## Run Django's and DRF's own test suites, each request as a message
+	@$(BIN)/python -m tests.suites $(ARGS)
+
+.PHONY: suites-short
+suites-short: $(VENV)/.dev ## A share of these suites, in under two minutes
+	@$(BIN)/python -m tests.suites --short $(ARGS)
+
+# --- checks -----------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style and formatting with ruff
+	$(call step,Lint)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code, and mend what ruff can mend
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+.PHONY: types
+types: $(VENV)/.dev ## Check types: mypy --strict, and pyright on the public names
+	$(call step,Types: mypy --strict)
+	@$(BIN)/mypy
+	$(call step,Types: what a user's pyright sees)
+	@$(BIN)/basedpyright --ignoreexternal --verifytypes wsrequest
+
+# --- the rest ---------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure: requests over the socket against HTTP servers
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Build the documentation into build/docs; a warning fails
+	$(call step,Documentation)
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
+	@printf '  build/docs/index.html\n'
+
+.PHONY: clean
+clean: ## Remove .venv and everything that was built
+	rm -rf $(VENV) build dist artifacts .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

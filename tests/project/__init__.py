@@ -1,0 +1,1 @@
+"""A small Django project: the one that the tests run messages through."""
