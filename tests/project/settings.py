@@ -1,4 +1,4 @@
-"""Settings as `startproject` makes them (the seven default middleware), plus Django REST framework."""
+"""Settings as `startproject` makes them, with its seven middleware, and Django REST framework."""
 
 from __future__ import annotations
 

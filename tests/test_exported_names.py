@@ -1,0 +1,45 @@
+"""The public door is narrow, and stays as it is until somebody changes it on purpose, here."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+
+import pytest
+
+PUBLIC = {
+    "wsrequest": ["WebSocketRequest"],
+    "wsrequest.asgi": ["get_asgi_application"],
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_public_names_are_these(module):
+    assert importlib.import_module(module).__all__ == PUBLIC[module]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_list_is_sorted(module):
+    names = importlib.import_module(module).__all__
+    assert list(names) == sorted(names, key=str.casefold)
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_nothing_else_looks_public(module):
+    """A name without an underscore that is not in `__all__` would be taken for public."""
+    namespace = vars(importlib.import_module(module))
+    looks_public = {
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_")
+        and not isinstance(value, types.ModuleType)
+        and name != "annotations"
+    }
+    assert looks_public <= set(PUBLIC[module])
+
+
+@pytest.mark.parametrize(("module", "name"), [(m, n) for m in PUBLIC for n in PUBLIC[m]])
+def test_each_public_name_says_what_it_is(module, name):
+    documented = getattr(importlib.import_module(module), name)
+    assert inspect.getdoc(documented)
