@@ -1,0 +1,34 @@
+"""Sphinx: pages in Markdown, the reference from the docstrings. `make docs` builds them; a warning fails."""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
+django.setup()
+
+project = "django-websocket-request"
+author = "The django-websocket-request contributors"
+copyright = f"2026, {author}"
+release = metadata.version(project)
+version = ".".join(release.split(".")[:2])
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+
+# Nothing is fetched while building, so references to other projects' objects stay plain text.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(django|asgiref|msgspec|asyncio|collections|concurrent|typing)\..*"),
+    (r"py:class", r"(HttpRequest|HttpResponse|HttpResponseBase|ResolverMatch|RequestFactory)"),
+]
+
+html_theme = "furo"
+html_title = "django-websocket-request"
