@@ -1,0 +1,106 @@
+"""The report, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from benchmarks import machine
+from benchmarks.plan import FLOOR, VIEWS, Contender
+from benchmarks.results import Results, Spread, Verdict
+
+HELD_STILL = """\
+Held still: the same project, views and middleware (`startproject`'s seven), DEBUG off, no log of
+requests; one server process on one core, the load generator on {generator}; uvicorn with one
+worker, uvloop and httptools, the same for the socket and for Django's ASGI; HTTP connections kept
+alive, as many as requests are in flight, against one WebSocket with as many requests in flight;
+a client frame holds one message unless the row says arrays; no compression; loopback, no TLS;
+niceness {priority}.
+granian serves WSGI with the number of threads that was its best of {threads}: {granian}.
+Contenders are asked in turn in every round ({rounds} rounds of {seconds:g} s each, after a warm-up
+of {warm_up:g} s). A ratio is taken within a round. Figures are medians over the rounds, lowest and
+highest in parentheses. Every answer's status and body is checked."""
+
+GENERATOR = """\
+CPU is the server's, user and system, per request. *Generator* is the share of its core that the
+load generator used: it has room wherever that is well below 100 %."""
+
+
+def markdown(
+    results: Results,
+    verdicts: Sequence[Verdict],
+    *,
+    database: str,
+    workers: int,
+    held: dict[str, object],
+) -> str:
+    """Return the whole report."""
+    system, versions = machine.describe()
+    parts = [
+        "# Benchmark results",
+        f"Made by `make bench` on {datetime.now(UTC).date()}. {system}. {versions}, {database}.",
+        HELD_STILL.format(**held),
+        "## Ratios",
+        _table(("ratio", "target", "median (min-max)", ""), map(_verdict, verdicts)),
+        "## Every figure",
+        GENERATOR,
+        _table(
+            ("view", "served by", "in flight", "requests/s", "CPU µs", "/ floor",
+             "p50 ms", "p99 ms", "server", "generator"),
+            (_row(results, contender) for contender in results.samples),
+        ),
+        "## Database connections",
+        _connections(results, workers),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(verdict: Verdict) -> tuple[str, ...]:
+    word = "met" if verdict.met else "**missed**"
+    return verdict.target.claim, verdict.target.bound, _spread(verdict.ratio, "{:.2f}"), word
+
+
+def _row(results: Results, contender: Contender) -> tuple[str, ...]:
+    floor = Contender(FLOOR, contender.path.replace("-async", ""))
+    samples = results.samples[contender]
+    latencies = [
+        f"{results.spread(contender, lambda s, q=q: (s.latency(q) or 0) * 1e3).median:.2f}"
+        if samples[0].latencies
+        else ""
+        for q in (0.5, 0.99)
+    ]
+    return (
+        VIEWS[contender.path],
+        contender.name,
+        str(contender.in_flight) if contender.server != FLOOR else "",
+        _spread(results.spread(contender, lambda sample: sample.rate), "{:,.0f}"),
+        _spread(results.spread(contender, lambda sample: sample.cpu * 1e6), "{:,.0f}"),
+        f"{results.ratio(contender, floor, 'cpu').median:.2f}",
+        *latencies,
+        f"{results.spread(contender, lambda sample: sample.server_busy).median:.0%}",
+        f"{results.spread(contender, lambda sample: sample.generator_busy).median:.0%}",
+    )
+
+
+def _connections(results: Results, workers: int) -> str:
+    if not results.connections:
+        return "Not counted: there was no PostgreSQL (`pgserver` has no wheel for this Python)."
+    rows = (
+        (row.server, str(row.requests), str(row.failed), str(row.left_open))
+        for row in results.connections
+    )
+    return (
+        "A view with one query, CONN_MAX_AGE=60, PostgreSQL's default limits; what\n"
+        "`pg_stat_activity` shows when the last answer is there. WORKERS is "
+        f"{workers}.\n\n" + _table(("served by", "requests", "of them failed", "left open"), rows)
+    )
+
+
+def _spread(spread: Spread, form: str) -> str:
+    low, median, high = (form.format(x) for x in (spread.low, spread.median, spread.high))
+    return f"{median} ({low}-{high})"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
