@@ -1,0 +1,1 @@
+"""The demo's one app: code snippets, and the page that edits them over a WebSocket."""

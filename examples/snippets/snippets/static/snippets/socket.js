@@ -1,0 +1,236 @@
+// A small client of the protocol (PROTOCOL.md): one WebSocket, requests with ids, promises for their answers.
+//
+//   const socket = new Socket("/ws/");
+//   socket.open();
+//   const { ok, status, data } = await socket.request("GET", "/api/snippets/", { data: { search: "x" } });
+//
+// A promise is fulfilled with whatever Django answered, a 404 or a 500 too. It is rejected with ConnectionLost
+// where no answer can come any more, and with an AbortError where its signal was aborted. What is asked while
+// there is no connection waits for the next one.
+//
+// Events: "state" {state, code, delay} where state is connecting, open, waiting (delay: ms until the next try),
+// idle or closed (it will not try again by itself); "frame" {direction: "sent" | "received", text, messages}.
+
+const SUBPROTOCOL = "wsrequest.v1.json";
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+const BACK_OFF = { base: 500, ceiling: 30_000 }; // ms
+const SETTLED_AFTER = 10_000; // ms: a connection that lived so long was a good one, and the back-off starts afresh
+const PONG_WITHIN = 10_000; // ms
+
+export class ConnectionLost extends Error {
+  name = "ConnectionLost";
+  constructor() {
+    super("The connection was lost before the answer came. The change may have been made, or not.");
+  }
+}
+
+/** What a close code means to a client: "stay" away, come back with the next "request", "now", or "later". */
+export function afterClose(code) {
+  if (code === 4011) return "request";
+  if (code === 1009 || (code >= 4000 && code < 4100)) return "stay";
+  if (code === 1001 || code === 1012 || (code >= 4200 && code < 4300)) return "now";
+  return "later";
+}
+
+export class Socket extends EventTarget {
+  state = "closed";
+  #url;
+  #webSocket = null;
+  #lastId = 0;
+  #pending = new Map(); // id -> {message, resolve, reject, at, sent, chunks}
+  #outbox = []; // messages of this turn, which go out as one frame
+  #flushing = false;
+  #failures = 0;
+  #openedAt = 0;
+  #heartbeat = null; // ms, from the server's hello
+  #timers = { retry: 0, ping: 0, pong: 0 };
+
+  constructor(path) {
+    super();
+    this.#url = new URL(path, location.href);
+    this.#url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    addEventListener("online", () => this.state === "waiting" && this.open());
+  }
+
+  /** Connect, now. */
+  open() {
+    if (this.#webSocket) return;
+    clearTimeout(this.#timers.retry);
+    this.#setState("connecting");
+    const webSocket = new WebSocket(this.#url, SUBPROTOCOL);
+    this.#webSocket = webSocket;
+    // A socket that was given up may still speak: only the present one is listened to.
+    const current = (listener) => (event) => webSocket === this.#webSocket && listener(event);
+    webSocket.addEventListener("message", current((event) => this.#receive(event.data)));
+    webSocket.addEventListener("close", current((event) => this.#closed(event.code)));
+  }
+
+  /** Send a request; return a promise of {id, status, ok, headers, data, milliseconds}. */
+  request(method, url, { data, headers, signal } = {}) {
+    const id = ++this.#lastId;
+    const message = { id, method, url, data, headers }; // JSON leaves out what is undefined
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      signal?.addEventListener("abort", () => this.#cancel(id, signal.reason), { once: true });
+      this.#pending.set(id, { message, resolve, reject, sent: false });
+      if (this.state === "open") this.#post(id);
+      else if (this.state === "idle") this.open();
+    });
+  }
+
+  /** Send a text as it is: no id is given to it, and its answer shows in the "frame" events only. */
+  sendText(text) {
+    if (this.state !== "open") throw new ConnectionLost();
+    this.#transmit(text);
+  }
+
+  // --- sending ---------------------------------------------------------------------------------------
+
+  #post(id) {
+    const entry = this.#pending.get(id);
+    entry.sent = true;
+    entry.at = performance.now();
+    this.#enqueue(entry.message);
+  }
+
+  /** Whatever is said in one turn of the event loop goes out as one frame. */
+  #enqueue(message) {
+    this.#outbox.push(message);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      const messages = this.#outbox.splice(0);
+      if (this.state === "open" && messages.length) {
+        this.#transmit(JSON.stringify(messages.length === 1 ? messages[0] : messages));
+      }
+    });
+  }
+
+  #transmit(text) {
+    this.#webSocket.send(text);
+    this.#announce("sent", text);
+    this.#restPing();
+  }
+
+  /** The server closes a connection that it has not heard of for two heartbeats; so say something in each. */
+  #restPing() {
+    clearTimeout(this.#timers.ping);
+    if (this.#heartbeat) this.#timers.ping = setTimeout(() => this.#ping(), this.#heartbeat);
+  }
+
+  #ping() {
+    this.#enqueue({ ping: Date.now() });
+    this.#timers.pong ||= setTimeout(() => this.#giveUp(), PONG_WITHIN);
+  }
+
+  #cancel(id, reason) {
+    const entry = this.#pending.get(id);
+    if (!entry) return;
+    this.#pending.delete(id);
+    if (entry.sent) this.#enqueue({ cancel: id });
+    entry.reject(reason);
+  }
+
+  // --- receiving -------------------------------------------------------------------------------------
+
+  #receive(text) {
+    clearTimeout(this.#timers.pong);
+    this.#timers.pong = 0;
+    for (const message of this.#announce("received", text)) {
+      if (message.control === "hello") this.#greeted(message.data);
+      else if (this.#pending.has(message.id)) this.#answered(this.#pending.get(message.id), message);
+    }
+  }
+
+  #greeted({ heartbeat }) {
+    this.#heartbeat = heartbeat * 1000;
+    this.#openedAt = Date.now();
+    this.#setState("open");
+    this.#restPing();
+    for (const [id, entry] of this.#pending) if (!entry.sent) this.#post(id);
+  }
+
+  #answered(entry, message) {
+    if (message.more) {
+      entry.stream = { ...message, data: [] };
+    } else if ("chunk" in message) {
+      entry.stream?.data.push(message.chunk);
+    } else {
+      this.#pending.delete(message.id);
+      const { id, status, headers, data } = message.end ? { ...entry.stream, ...message } : message;
+      const milliseconds = performance.now() - entry.at;
+      entry.resolve({ id, status, ok: status >= 200 && status < 300, headers, data, milliseconds });
+    }
+  }
+
+  #announce(direction, text) {
+    let messages;
+    try {
+      messages = [JSON.parse(text)].flat();
+    } catch {
+      messages = []; // only what somebody typed can be no JSON
+    }
+    this.dispatchEvent(new CustomEvent("frame", { detail: { direction, text, messages } }));
+    return messages;
+  }
+
+  // --- losing the connection, and coming back --------------------------------------------------------
+
+  /** No pong came: the link is dead, and a closing handshake over it would take for ever. */
+  #giveUp() {
+    const webSocket = this.#webSocket;
+    this.#closed(4201);
+    webSocket.close();
+  }
+
+  #closed(code) {
+    this.#webSocket = null;
+    this.#heartbeat = null;
+    this.#outbox.length = 0;
+    clearTimeout(this.#timers.ping);
+    clearTimeout(this.#timers.pong);
+    this.#timers.pong = 0;
+    this.#settlePending();
+
+    const next = afterClose(code);
+    if (next === "stay") {
+      this.#rejectPending();
+      this.#setState("closed", { code });
+    } else if (next === "request" && !this.#pending.size) {
+      this.#setState("idle", { code });
+    } else {
+      const delay = next === "now" ? Math.random() * 1000 : this.#backOff();
+      this.#timers.retry = setTimeout(() => this.open(), delay);
+      this.#setState("waiting", { code, delay });
+    }
+  }
+
+  /** A request that was on its way is sent again where that can do no harm; of the others nobody knows. */
+  #settlePending() {
+    for (const [id, entry] of this.#pending) {
+      if (SAFE_METHODS.has(entry.message.method)) entry.sent = false;
+      else if (entry.sent) {
+        this.#pending.delete(id);
+        entry.reject(new ConnectionLost());
+      }
+    }
+  }
+
+  #rejectPending() {
+    for (const entry of this.#pending.values()) entry.reject(new ConnectionLost());
+    this.#pending.clear();
+  }
+
+  /** Full jitter: anywhere between nothing and a ceiling that doubles, so that clients don't come back as one. */
+  #backOff() {
+    if (this.#openedAt && Date.now() - this.#openedAt > SETTLED_AFTER) this.#failures = 0;
+    this.#openedAt = 0;
+    return Math.random() * Math.min(BACK_OFF.ceiling, BACK_OFF.base * 2 ** this.#failures++);
+  }
+
+  #setState(state, detail = {}) {
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, ...detail } }));
+  }
+}
