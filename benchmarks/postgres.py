@@ -64,7 +64,8 @@ def database() -> Iterator[Database]:
             return
         server = pgserver.get_server(Path(directory) / "data")
         try:
-            processes.raise_priority(server.get_pid())
+            if postmaster := server.get_pid():
+                processes.raise_priority(postmaster)
             host = server.get_uri().rpartition("host=")[2]
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 yield Database(env={"BENCH_POSTGRES_HOST": host}, postgres=connection)

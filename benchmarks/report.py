@@ -62,13 +62,6 @@ def _verdict(verdict: Verdict) -> tuple[str, ...]:
 
 def _row(results: Results, contender: Contender) -> tuple[str, ...]:
     floor = Contender(FLOOR, contender.path.replace("-async", ""))
-    samples = results.samples[contender]
-    latencies = [
-        f"{results.spread(contender, lambda s, q=q: (s.latency(q) or 0) * 1e3).median:.2f}"
-        if samples[0].latencies
-        else ""
-        for q in (0.5, 0.99)
-    ]
     return (
         VIEWS[contender.path],
         contender.name,
@@ -76,10 +69,17 @@ def _row(results: Results, contender: Contender) -> tuple[str, ...]:
         _spread(results.spread(contender, lambda sample: sample.rate), "{:,.0f}"),
         _spread(results.spread(contender, lambda sample: sample.cpu * 1e6), "{:,.0f}"),
         f"{results.ratio(contender, floor, 'cpu').median:.2f}",
-        *latencies,
+        _latency(results, contender, 0.5),
+        _latency(results, contender, 0.99),
         f"{results.spread(contender, lambda sample: sample.server_busy).median:.0%}",
         f"{results.spread(contender, lambda sample: sample.generator_busy).median:.0%}",
     )
+
+
+def _latency(results: Results, contender: Contender, quantile: float) -> str:
+    latencies = [sample.latency(quantile) for sample in results.samples[contender]]
+    known = [latency * 1e3 for latency in latencies if latency is not None]
+    return f"{Spread.of(known).median:.2f}" if known else ""
 
 
 def _connections(results: Results, workers: int) -> str:
