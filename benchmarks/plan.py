@@ -76,14 +76,17 @@ class Target:
 
 def contenders() -> Iterator[Contender]:
     """Yield the rows; those that are compared stand next to each other."""
+    for in_flight in (16, 64):
+        yield Contender(SOCKET, "/empty-async/", in_flight)
     yield Contender(FLOOR, "/empty/")
-    for in_flight in (16, 64):
-        for server in (SOCKET, GRANIAN, DJANGO, BARE):
+    for server in (SOCKET, GRANIAN, DJANGO):
+        for in_flight in (16, 64):
             yield Contender(server, "/empty/", in_flight)
-        yield Contender(SOCKET, "/empty/", in_flight, arrays=True)
     for in_flight in (16, 64):
-        for server in (SOCKET, DJANGO):
-            yield Contender(server, "/empty-async/", in_flight)
+        yield Contender(DJANGO, "/empty-async/", in_flight)
+    for in_flight in (16, 64):
+        yield Contender(SOCKET, "/empty/", in_flight, arrays=True)
+        yield Contender(BARE, "/empty/", in_flight)
     for server in (SOCKET, GRANIAN, DJANGO):
         yield Contender(server, "/empty/", 1)
     for path in ("/row/", "/list/"):

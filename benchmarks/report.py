@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from benchmarks import machine
-from benchmarks.plan import FLOOR, VIEWS, Contender
+from benchmarks.plan import FLOOR, NAMES, VIEWS, Contender
 from benchmarks.results import Results, Spread, Verdict
 
 HELD_STILL = """\
@@ -47,7 +47,7 @@ def markdown(
         _table(
             ("view", "served by", "in flight", "requests/s", "CPU µs", "/ floor",
              "p50 ms", "p99 ms", "server", "generator"),
-            (_row(results, contender) for contender in results.samples),
+            (_row(results, contender) for contender in sorted(results.samples, key=_place)),
         ),
         "## Database connections",
         _connections(results, workers),
@@ -58,6 +58,14 @@ def markdown(
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
     word = "met" if verdict.met else "**missed**"
     return verdict.target.claim, verdict.target.bound, _spread(verdict.ratio, "{:.2f}"), word
+
+
+def _place(contender: Contender) -> tuple[int, int, int, bool]:
+    """Where a row stands: by view, then by requests in flight, the floor first."""
+    in_flight = 0 if contender.server == FLOOR else contender.in_flight
+    views, servers = list(VIEWS), list(NAMES)
+    place = (views.index(contender.path), in_flight, servers.index(contender.server))
+    return (*place, contender.arrays)
 
 
 def _row(results: Results, contender: Contender) -> tuple[str, ...]:
