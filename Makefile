@@ -34,7 +34,7 @@ $(BIN)/python:
 # A stamp says which extras are in; it is older than pyproject.toml when they have to be looked at again.
 $(VENV)/.demo: $(BIN)/python pyproject.toml
 	$(call step,Installing the package and what its demo needs)
-	@if [ ! -e $(VENV)/.dev ]; then $(PIP) install --editable '.[demo]'; fi
+	@if ! [ $(VENV)/.dev -nt pyproject.toml ]; then $(PIP) install --editable '.[demo]'; fi
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml
