@@ -19,7 +19,7 @@ printf '  %s\n' "$wheel"
 
 say "Installing it in a clean environment"
 scripts/make_venv.sh "$venv" "$(readlink -f "$python")"
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input "$wheel[test]"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input "${wheel}[test]"
 
 say "Running the tests against it"
 WSREQUEST_EXPECT_WHEEL=1 "$venv/bin/python" -X dev -m pytest -q -m "not browser" "$@"
