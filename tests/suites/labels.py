@@ -1,0 +1,93 @@
+"""Which tests are run: every app of Django's suite whose tests send requests through the client.
+
+The rest (models, forms, the ORM, requests made by ``RequestFactory``) can't tell a difference.
+"""
+
+from __future__ import annotations
+
+DJANGO: tuple[str, ...] = (
+    "admin_changelist",
+    "admin_custom_urls",
+    "admin_docs",
+    "admin_inlines",
+    "admin_utils",
+    "admin_views",
+    "admin_widgets",
+    "auth_tests",
+    "conditional_processing",
+    "contenttypes_tests",
+    "context_processors",
+    "csrf_tests",
+    "file_uploads",
+    "flatpages_tests",
+    "generic_inline_admin",
+    "generic_views",
+    "handlers",
+    "i18n",
+    "logging_tests",
+    "messages_tests",
+    "middleware",
+    "middleware_exceptions",
+    "project_template",
+    "proxy_models",
+    "redirects_tests",
+    "shortcuts",
+    "sitemaps_tests",
+    "staticfiles_tests",
+    "syndication_tests",
+    "template_tests.test_response",
+    "test_client",
+    "test_client_regress",
+    "test_utils",
+    "urlpatterns_reverse",
+    "view_tests",
+)
+
+DJANGO_SHORT: tuple[str, ...] = (
+    "admin_docs",
+    "admin_views.test_actions",
+    "admin_views.test_nav_sidebar",
+    "auth_tests.test_middleware",
+    "auth_tests.test_remote_user",
+    "auth_tests.test_views",
+    "conditional_processing",
+    "contenttypes_tests",
+    "context_processors",
+    "csrf_tests",
+    "file_uploads",
+    "flatpages_tests",
+    "generic_views.test_base",
+    "generic_views.test_edit",
+    "handlers",
+    "i18n.patterns",
+    "i18n.tests.LocaleMiddlewareTests",
+    "logging_tests",
+    "messages_tests",
+    "middleware",
+    "middleware_exceptions",
+    "redirects_tests",
+    "shortcuts",
+    "sitemaps_tests",
+    "staticfiles_tests.test_views",
+    "syndication_tests",
+    "test_client",
+    "test_client_regress",
+    "urlpatterns_reverse",
+    "view_tests",
+)
+
+DRF: tuple[str, ...] = ("tests",)
+
+DRF_SHORT: tuple[str, ...] = (
+    "tests/authentication",
+    "tests/browsable_api",
+    "tests/test_atomic_requests.py",
+    "tests/test_htmlrenderer.py",
+    "tests/test_middleware.py",
+    "tests/test_renderers.py",
+    "tests/test_request.py",
+    "tests/test_response.py",
+    "tests/test_routers.py",
+    "tests/test_testing.py",
+    "tests/test_viewsets.py",
+)
