@@ -25,6 +25,7 @@ from benchmarks.servers import Server, granian, uvicorn
 
 RESULTS = Path(__file__).with_name("results.md")
 CONNECTION_REQUESTS = 640
+GENERATOR_LIMIT = 0.85
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,10 @@ def missed(bench: Bench, verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield f"Missed: {verdict.target.claim}, {verdict.ratio.median:.2f}"
     if not bench.results.connections:
         yield "Not measured: the connections, for want of PostgreSQL."
+    for contender in bench.results.samples:
+        busy = bench.results.spread(contender, lambda sample: sample.generator_busy).median
+        if busy > GENERATOR_LIMIT:
+            yield f"Not measured: the generator was {busy:.0%} busy with {contender}."
     if not bench.cores.apart:
         yield "Not measured: there is one core only, which the generator takes a share of."
 
