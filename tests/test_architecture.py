@@ -77,6 +77,7 @@ class Import:
     module: str
     line: int
     in_function: bool
+    for_types_only: bool
 
 
 def room_of(module: str) -> str:
@@ -89,11 +90,16 @@ def is_or_below(module: str, parent: str) -> bool:
 
 def imports_of(module: str, tree: ast.Module, known: frozenset[str]) -> Iterator[Import]:
     """Every import, also inside functions, below TYPE_CHECKING and by import_module("...")."""
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {id(node) for function in functions for node in ast.walk(function)}
+    in_functions: set[ast.AST] = set()
+    for_types: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            in_functions.update(ast.walk(node))
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for_types.update(ast.walk(node))
     for node in ast.walk(tree):
         for name in imported_names(module, node, known):
-            yield Import(name, node.lineno, id(node) in inside)
+            yield Import(name, node.lineno, node in in_functions, node in for_types)
 
 
 def imported_names(module: str, node: ast.AST, known: frozenset[str]) -> Iterator[str]:
@@ -173,6 +179,8 @@ def check_django_test(name: str, imports: list[Import], lazy: list[str]) -> Iter
     room = room_of(name)
     for imported in imports:
         if not is_or_below(imported.module, "django.test") or room == "testing":
+            continue
+        if imported.for_types_only:  # never run
             continue
         if name in MAY_IMPORT_DJANGO_TEST_ONCE and imported.in_function:
             lazy.append(f"{name}:{imported.line}")
@@ -289,7 +297,9 @@ SOUND = {
     "wsrequest.session": "from wsrequest.lifecycle.runner import run\n",
     "wsrequest.transports": "",
     "wsrequest.transports.plain": (
+        "from typing import TYPE_CHECKING\n"
         "from wsrequest.lifecycle import runner\n"
+        "if TYPE_CHECKING:\n    from django.test import RequestFactory\n"
         "def factory():\n    from django.test import RequestFactory\n"
     ),
     "wsrequest.transports.asgi": "from wsrequest.session import Session\n",
