@@ -15,7 +15,9 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Good enough for a demo on one's own machine, and for nothing else: it is public.
-SECRET_KEY = os.environ.get("DEMO_SECRET_KEY", "a-public-key-for-the-demo-only-do-not-use-it-elsewhere")
+SECRET_KEY = os.environ.get(
+    "DEMO_SECRET_KEY", "a-public-key-for-the-demo-only-do-not-use-it-elsewhere"
+)
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS += [host for host in os.environ.get("DEMO_HOSTS", "").split(",") if host]

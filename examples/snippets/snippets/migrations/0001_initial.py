@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,18 +14,58 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Snippet',
+            name="Snippet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=100)),
-                ('code', models.TextField(max_length=10000)),
-                ('language', models.CharField(choices=[('bash', 'Bash'), ('c', 'C'), ('css', 'CSS'), ('django', 'Django template'), ('go', 'Go'), ('html', 'HTML'), ('java', 'Java'), ('javascript', 'JavaScript'), ('json', 'JSON'), ('lua', 'Lua'), ('python', 'Python'), ('ruby', 'Ruby'), ('rust', 'Rust'), ('sql', 'SQL'), ('text', 'Plain text'), ('toml', 'TOML'), ('typescript', 'TypeScript'), ('yaml', 'YAML')], default='python', max_length=32)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('updated', models.DateTimeField(auto_now=True)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='snippets', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(max_length=100)),
+                ("code", models.TextField(max_length=10000)),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[
+                            ("bash", "Bash"),
+                            ("c", "C"),
+                            ("css", "CSS"),
+                            ("django", "Django template"),
+                            ("go", "Go"),
+                            ("html", "HTML"),
+                            ("java", "Java"),
+                            ("javascript", "JavaScript"),
+                            ("json", "JSON"),
+                            ("lua", "Lua"),
+                            ("python", "Python"),
+                            ("ruby", "Ruby"),
+                            ("rust", "Rust"),
+                            ("sql", "SQL"),
+                            ("text", "Plain text"),
+                            ("toml", "TOML"),
+                            ("typescript", "TypeScript"),
+                            ("yaml", "YAML"),
+                        ],
+                        default="python",
+                        max_length=32,
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                ("updated", models.DateTimeField(auto_now=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="snippets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-updated', '-pk'],
+                "ordering": ["-updated", "-pk"],
             },
         ),
     ]

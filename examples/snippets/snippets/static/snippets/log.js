@@ -27,10 +27,10 @@ export class FrameLog {
     if (!lines.length) lines.push(line("not JSON", "muted"));
     const row = frameRow(direction, text, lines);
     this.#counts[direction]++;
-    this.#showCounts();
     $("#log-latest").replaceChildren(lines.at(-1).cloneNode(true));
-    if (this.#paused) this.#held.push(row);
+    if (this.#paused) this.#held = [...this.#held, row].slice(-KEPT);
     else this.#show([row]);
+    this.#showCounts();
   }
 
   #show(rows) {

@@ -144,7 +144,7 @@ function livePreview(socket, form, highlighted) {
 
 /** Pygments' HTML. The server escaped the code in it, and the page's policy would run no script of it anyway. */
 function codeBlock(html) {
-  const block = h("div", { class: "code", tabindex: "0", role: "region", "aria-label": "Code" });
+  const block = h("div", { class: "code", tabindex: "0", role: "region", "aria-label": "Highlighted code" });
   block.innerHTML = html;
   return block;
 }

@@ -1,0 +1,137 @@
+"""A visitor with a real Chromium, who notices everything that should not be on a page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from playwright.async_api import expect
+
+from tests.demo.server import ROOT
+
+if TYPE_CHECKING:
+    import httpx
+    from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocket
+
+    from tests.demo.server import DemoServer
+
+SCREENSHOTS = ROOT / "build" / "screenshots"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+# The page's policy is a wall: whatever runs into it is written down.
+NOTE_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective}: ${event.blockedURI || event.sample}`);
+});
+"""
+
+
+def chromium() -> str:
+    """Return the path of a Chromium; `make test` sees to it that there is one."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (path := shutil.which(name)):
+            return path
+    raise AssertionError("There is no Chromium: apt-get install chromium, or set CHROMIUM.")
+
+
+class Visitor:
+    """One page, and what was heard and seen around it."""
+
+    def __init__(self, page: Page, demo: DemoServer) -> None:
+        self.page = page
+        self.demo = demo
+        self.complaints: list[str] = []
+        self.requests: list[Request] = []
+        self.sockets: list[WebSocket] = []
+        self.received: list[str] = []  # frames
+        page.on("console", self.hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self.note_request)
+        page.on("websocket", self.note_socket)
+
+    @classmethod
+    async def arrive(
+        cls,
+        browser: Browser,
+        demo: DemoServer,
+        *,
+        width: int = 1440,
+        height: int = 900,
+        dark: bool = False,
+        cookies: httpx.Cookies | None = None,
+    ) -> Visitor:
+        context = await browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            device_scale_factor=2 if width < 500 else 1,
+            has_touch=width < 500,
+            locale="en-US",
+        )
+        context.set_default_timeout(15_000)
+        await context.add_init_script(NOTE_VIOLATIONS)
+        if cookies:
+            await context.add_cookies(
+                [{"name": c.name, "value": c.value or "", "url": demo.url} for c in cookies.jar],
+            )
+        visitor = cls(await context.new_page(), demo)
+        await visitor.go()
+        return visitor
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def note_request(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def note_socket(self, socket: WebSocket) -> None:
+        self.sockets.append(socket)
+        socket.on("framereceived", self.note_frame)
+
+    def note_frame(self, payload: str | bytes) -> None:
+        assert isinstance(payload, str)
+        self.received.append(payload)
+
+    async def go(self, fragment: str = "") -> None:
+        await self.page.goto(f"{self.demo.url}{fragment}")
+        await expect(self.page.locator("#connection-text")).to_have_text("Connected")
+
+    async def sign_in(self) -> None:
+        await self.page.get_by_role("button", name="Sign in", exact=True).first.click()
+        await self.page.locator("dialog").get_by_role("button", name="Sign in").click()
+        await expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
+
+    async def write(self, title: str, code: str, language: str = "Python") -> None:
+        await self.page.get_by_label("Title").fill(title)
+        await self.page.get_by_label("Language").select_option(label=language)
+        await self.page.get_by_label("Code", exact=True).fill(code)
+
+    async def save(self) -> None:
+        await self.page.get_by_role("button", name="Save").click()
+
+    async def picture(self, name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        # A picture of the finished page, not of a movement.
+        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+
+    async def violations(self) -> list[str]:
+        return await self.page.evaluate("window.violations")
+
+    async def leave(self) -> None:
+        """Close the page; complain about everything that it complained about."""
+        violations = await self.violations()
+        await self.page.context.close()
+        assert self.complaints == []
+        assert violations == []
+        # Documents and static files come over HTTP. What is said to the API is said over the socket.
+        assert [r.url for r in self.requests if r.resource_type in ("xhr", "fetch")] == []
+        assert [r.url for r in self.requests if "/api/" in r.url] == []
+        assert {s.url for s in self.sockets} == {f"{self.demo.url.replace('http', 'ws')}ws/"}
