@@ -1,0 +1,28 @@
+"""Any Django project on one WebSocket: every view answers a message exactly as it answers HTTP.
+
+The names here are loaded when they are used, so that importing ``wsrequest`` needs neither settings nor Django.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsrequest.transports.plain import WebSocketRequest
+
+__version__ = "1.0.0.dev0"
+
+__all__ = ["WebSocketRequest"]
+
+_HOMES = {"WebSocketRequest": "wsrequest.transports.plain"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,13 @@
+"""The Django app: in INSTALLED_APPS it gives the system checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class WSRequestConfig(AppConfig):
+    name = "wsrequest"
+    verbose_name = "WebSocket requests"
+
+    def ready(self) -> None:
+        from wsrequest import checks  # noqa: F401 (registers them)

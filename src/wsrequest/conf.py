@@ -1,0 +1,136 @@
+"""The ``WSREQUEST`` setting, read in this one place and frozen.
+
+>>> WSREQUEST = {"PATH": "/ws/", "TOKEN_SCHEME": "Bearer"}
+
+:func:`get_settings` gives the values in force; they are read again after ``setting_changed`` (that is, inside
+``override_settings``). A wrong key or value is reported by ``manage.py check`` (see :mod:`wsrequest.checks`).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from wsrequest.errors import ConfigurationError
+
+#: Response headers that mean nothing on a socket: about the HTTP message itself, or about how a browser is to treat a
+#: document that it loaded from there.
+OMIT_RESPONSE_HEADERS = (
+    "alt-svc",
+    "connection",
+    "content-length",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "date",
+    "keep-alive",
+    "permissions-policy",
+    "referrer-policy",
+    "server",
+    "strict-transport-security",
+    "transfer-encoding",
+    "x-content-type-options",
+    "x-frame-options",
+    "x-xss-protection",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force, in lower case. Times are seconds, sizes bytes, None is no limit."""
+
+    #: Where ``get_asgi_application()`` answers WebSockets, without the script prefix.
+    path: str = "/ws/"
+    #: ``token`` becomes ``Authorization: <scheme> <token>``.
+    token_scheme: str = "JWT"  # noqa: S105
+    #: Worker threads for synchronous code in this process; database connections never outnumber them.
+    workers: int = min(32, (os.cpu_count() or 1) + 4)
+    #: One frame; past it the answer is 413.
+    max_message_bytes: int | None = 1024 * 1024
+    #: Nesting of a message, the message itself being 1.
+    max_depth: int | None = 64
+    #: Keys in one object.
+    max_keys: int | None = 10_000
+    #: Requests that run at once on one connection...
+    max_in_flight: int = 32
+    #: ... and that wait there; past both the socket is not read.
+    max_queued: int = 128
+    #: Bytes that wait to be sent to one connection; past it nothing more is read, and streams stop.
+    max_outbox_bytes: int = 1024 * 1024
+    #: Connections in this process; one more is refused with 503 (or closed with 4101).
+    max_connections: int | None = 10_000
+    #: Announced in ``hello``; a client that negotiated a subprotocol and is silent for two is closed (4201).
+    ping_interval: float | None = 20
+    #: Names (lower case) of response headers that don't go on the wire.
+    omit_response_headers: tuple[str, ...] = OMIT_RESPONSE_HEADERS
+    #: Further handshake headers (set by your proxy, say) that every request of the connection bears, and that no message
+    #: may set.
+    handshake_headers: tuple[str, ...] = ()
+
+
+#: The keys of ``WSREQUEST``.
+NAMES = tuple(field.name.upper() for field in fields(Settings))
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "path": (str,),
+    "token_scheme": (str,),
+    "omit_response_headers": (list, tuple, set, frozenset),
+    "handshake_headers": (list, tuple, set, frozenset),
+    "ping_interval": (int, float),
+}
+_MAY_BE_NONE = {field.name for field in fields(Settings) if "None" in str(field.type)}
+
+
+def problems(configured: object) -> list[str]:
+    """What is wrong with the values of a ``WSREQUEST`` dict, a sentence each. Unknown keys are not looked at."""
+    if not isinstance(configured, Mapping):
+        return ["WSREQUEST must be a dict."]
+    found = []
+    for field in fields(Settings):
+        if (key := field.name.upper()) in configured:
+            problem = _problem(field.name, configured[key])
+            if problem:
+                found.append(f"WSREQUEST[{key!r}] {problem}")
+    return found
+
+
+def _problem(name: str, value: Any) -> str | None:
+    if value is None:
+        return None if name in _MAY_BE_NONE else "can't be None."
+    types = _TYPES.get(name, (int,))
+    if not isinstance(value, types) or isinstance(value, bool):
+        return f"must be {' or '.join(kind.__name__ for kind in types)}, not {type(value).__name__}."
+    if isinstance(value, int | float) and value <= 0:
+        return "must be greater than 0."
+    if name == "path" and not value.startswith("/"):
+        return "must begin with a slash."
+    return None
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """The values in force. Raises :class:`~wsrequest.errors.ConfigurationError` for one that can't be used."""
+    configured = getattr(django_settings, "WSREQUEST", {})
+    if wrong := problems(configured):
+        raise ConfigurationError(" ".join(wrong))
+    values = {name.lower(): value for name, value in configured.items() if name in NAMES}
+    for name in ("omit_response_headers", "handshake_headers"):
+        if name in values:
+            values[name] = tuple(header.lower() for header in values[name])
+    return Settings(**values)
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "WSREQUEST":
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="wsrequest.conf")

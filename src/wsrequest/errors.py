@@ -1,0 +1,238 @@
+"""Every error that wsrequest raises or puts on the wire, as one tree.
+
+::
+
+    WSRequestError
+    ├── MessageError            a message that never became a request: answered, with ``status``
+    │   ├── InvalidMessage        400  not JSON, or not an object
+    │   ├── MissingURL            400  no ``url``
+    │   ├── InvalidField          400  ``field`` and what is wrong with it
+    │   ├── TooDeep               400  nested past MAX_DEPTH
+    │   ├── TooManyKeys           400  an object with more than MAX_KEYS
+    │   ├── DuplicateId           409  an id that is still in flight
+    │   ├── MessageTooLarge       413  a frame past MAX_MESSAGE_BYTES
+    │   └── NotSupported          501  a message kind that this server does not speak
+    ├── ExchangeError           a request that was not answered by its view
+    │   ├── ViewFailed            500  an exception got past Django's own handling
+    │   └── Cancelled             499  the client sent ``cancel``
+    ├── HandshakeRefused        the WebSocket was not opened: an HTTP ``status`` or a ``close_code``
+    │   ├── OriginRefused         403 / 4003
+    │   ├── HostRefused           403 / 4003
+    │   ├── PathUnknown           404 / 4003
+    │   ├── NoCommonVersion       400 / 4001
+    │   └── TooManyConnections    503 / 4101
+    └── ConfigurationError      the WSREQUEST setting is wrong
+
+The facts are attributes; the sentence is ``str(error)``, says what to do, and never holds an exception's
+text or anything else that the peer should not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class WSRequestError(Exception):
+    """The root of the tree.
+
+    ``status`` is the HTTP status, ``code`` the name that programs test, ``close_code`` the WebSocket close
+    code where the error ends the connection.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    close_code: ClassVar[int | None] = None
+    sentence: ClassVar[str] = "Something went wrong on the server."
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def facts(self) -> dict[str, Any]:
+        """What goes on the wire beside ``error`` and ``code``."""
+        return {}
+
+    def as_data(self) -> dict[str, Any]:
+        """The ``data`` of the response that reports this error: ``{"error", "code", ...facts}``."""
+        return {"error": str(self), "code": self.code, **self.facts()}
+
+
+class MessageError(WSRequestError):
+    """A message that never became a request. ``id`` is that of the message, where it had a usable one."""
+
+    status = 400
+    code = "invalid_message"
+
+    def __init__(self, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.id = id
+
+
+class InvalidMessage(MessageError):
+    """The frame is not JSON, or the message is not an object."""
+
+    sentence = "Invalid formatted message."
+
+
+class MissingURL(MessageError):
+    """The message has no ``url``."""
+
+    code = "missing_url"
+    sentence = "Missing URL"
+
+
+class InvalidField(MessageError):
+    """One field has the wrong type or a forbidden value: ``field`` and ``problem``."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, problem: str, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.field = field
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"Invalid {self.field}: {self.problem}"
+
+    def facts(self) -> dict[str, Any]:
+        return {"field": self.field}
+
+
+class _PastLimit(MessageError):
+    def __init__(self, limit: int, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return self.sentence.format(limit=self.limit)
+
+    def facts(self) -> dict[str, Any]:
+        return {"limit": self.limit}
+
+
+class TooDeep(_PastLimit):
+    """Nested deeper than ``limit``; the message itself counts as 1."""
+
+    code = "too_deep"
+    sentence = "The message is nested deeper than {limit} levels."
+
+
+class TooManyKeys(_PastLimit):
+    """An object in the message has more than ``limit`` keys."""
+
+    code = "too_many_keys"
+    sentence = "An object in the message has more than {limit} keys."
+
+
+class MessageTooLarge(_PastLimit):
+    """The frame has more than ``limit`` bytes."""
+
+    status = 413
+    code = "message_too_large"
+    sentence = "The message is larger than {limit} bytes; send large bodies over HTTP."
+
+
+class DuplicateId(MessageError):
+    """``duplicate`` is the id of an exchange that has not ended; that one goes on untouched."""
+
+    status = 409
+    code = "duplicate_id"
+    sentence = "An exchange with this id has not ended yet; choose another id."
+
+    def __init__(self, duplicate: int | str) -> None:
+        super().__init__(None)
+        self.duplicate = duplicate
+
+    def facts(self) -> dict[str, Any]:
+        return {"id": self.duplicate}
+
+
+class NotSupported(MessageError):
+    """A message that is well formed but asks for what this server does not offer: ``what``."""
+
+    status = 501
+    code = "not_supported"
+
+    def __init__(self, what: str, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"This server does not support {self.what}."
+
+
+class ExchangeError(WSRequestError):
+    """A request that its view did not answer."""
+
+
+class ViewFailed(ExchangeError):
+    """An exception that Django's own handling let through (DEBUG_PROPAGATE_EXCEPTIONS, ``sys.exit``...)."""
+
+
+class Cancelled(ExchangeError):
+    """The client cancelled this exchange."""
+
+    status = 499
+    code = "cancelled"
+    sentence = "The request was cancelled."
+
+
+class HandshakeRefused(WSRequestError):
+    """The connection was not opened. ``status`` goes out before the upgrade where the server can do that,
+    ``close_code`` where it can't."""
+
+    status = 403
+    code = "forbidden"
+    close_code: ClassVar[int] = 4003
+
+
+class OriginRefused(HandshakeRefused):
+    """The Origin header is foreign: neither this host nor in CSRF_TRUSTED_ORIGINS."""
+
+    code = "origin_refused"
+    sentence = "This Origin may not open a WebSocket here; see CSRF_TRUSTED_ORIGINS."
+
+
+class HostRefused(HandshakeRefused):
+    """The Host header is not in ALLOWED_HOSTS."""
+
+    code = "host_refused"
+    sentence = "This Host is not served here; see ALLOWED_HOSTS."
+
+
+class PathUnknown(HandshakeRefused):
+    """A WebSocket was asked for at a path that is not ``WSREQUEST["PATH"]``."""
+
+    status = 404
+    code = "path_unknown"
+    sentence = "There is no WebSocket at this path; see WSREQUEST['PATH']."
+
+
+class NoCommonVersion(HandshakeRefused):
+    """The client offered subprotocols, and none that is spoken here."""
+
+    status = 400
+    code = "no_common_version"
+    close_code = 4001
+    sentence = "None of the offered subprotocols is spoken here."
+
+
+class TooManyConnections(HandshakeRefused):
+    """This process has MAX_CONNECTIONS open already."""
+
+    status = 503
+    code = "too_many_connections"
+    close_code = 4101
+    sentence = "This server has as many connections as it may have; try again later."
+
+
+class ConfigurationError(WSRequestError):
+    """The WSREQUEST setting holds a value that cannot be used: ``problem`` names it."""
+
+    code = "configuration"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return self.problem

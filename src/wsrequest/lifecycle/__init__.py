@@ -1,0 +1,1 @@
+"""A message through Django: request in, the whole middleware and view, response out."""

@@ -1,0 +1,327 @@
+"""Django's middleware chain, once for synchronous views and once for asynchronous ones.
+
+:class:`SyncHandler` is Django's chain in its synchronous mode; the caller runs it whole in one thread hop.
+
+:class:`AsyncHandler` is Django's chain in its asynchronous mode with one change: where ``MiddlewareMixin`` would hop to
+a thread for each hook of each middleware (16 hops for the default seven), hooks that follow one another share one.
+A middleware that is asynchronous itself, or that overrides ``__call__``, is kept exactly as Django adapts it. Order,
+short-circuits and the conversion of exceptions are Django's: its ``BaseHandler`` still runs the view.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response, response_for_exception
+from django.core.signals import request_finished, request_started, setting_changed
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import get_resolver, set_script_prefix, set_urlconf
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.log import log_response
+from django.utils.module_loading import import_string
+
+from wsrequest.lifecycle.request import SocketRequest
+
+AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+logger = logging.getLogger("wsrequest")
+
+#: Bytes in a chunk of a file, as in Django's ASGIHandler.
+FILE_BLOCK_SIZE = 2**16
+
+
+class SyncHandler(BaseHandler):
+    """The chain for synchronous views. (An async view works too, by Django's ``async_to_sync``.)"""
+
+    def __init__(self) -> None:
+        self.load_middleware(is_async=False)
+
+    def respond(self, request: SocketRequest) -> HttpResponseBase:
+        """Run the request, from ``request_started`` on; the caller closes the response, which ends the request."""
+        _start(self, request)
+        try:
+            response = self.get_response(request)
+        except BaseException:  # DEBUG_PROPAGATE_EXCEPTIONS, or sys.exit() in a view
+            _abandon(self, request)
+            raise
+        return _owned(self, response)
+
+
+class AsyncHandler(BaseHandler):
+    """The chain for asynchronous views, with the synchronous hooks fused."""
+
+    def __init__(self) -> None:
+        self.load_middleware(is_async=True)
+
+    async def respond(self, request: SocketRequest) -> HttpResponseBase:
+        """Run the request. A response that is not a stream comes back closed already: its end (``request_finished``,
+        which gives back database connections) shares the hop of the last hooks."""
+        set_script_prefix(request.script_name)
+        set_urlconf(django_settings.ROOT_URLCONF)
+        try:
+            response: HttpResponseBase = await self._middleware_chain(request)
+        except BaseException:  # cancelled, or past Django's own handling
+            await sync_to_async(_abandon, thread_sensitive=True)(self, request)
+            raise
+        return response
+
+    def load_middleware(self, is_async: bool = True) -> None:
+        """As ``BaseHandler.load_middleware``, but for the fusing: ``run`` holds the middleware whose hooks will share
+        hops, ``inner`` is the handler within them."""
+        self._template_response_middleware = []
+        self._exception_middleware = []
+        view_hooks: list[Callable[..., Any]] = []
+        resolution = _Resolution(self, view_hooks)
+        run: tuple[Any, ...] = (resolution,)
+        inner, inner_is_async = convert_exception_to_response(self._get_response_async), True
+        for path in reversed(django_settings.MIDDLEWARE):
+            middleware = import_string(path)
+            can_sync = getattr(middleware, "sync_capable", True)
+            can_async = getattr(middleware, "async_capable", False)
+            if not can_sync and not can_async:
+                raise RuntimeError(f"Middleware {path} must be sync_capable or async_capable.")
+            in_async_mode = can_async and (inner_is_async or not can_sync)
+            handler = self._adapt(_fuse(run, inner), inner_is_async, in_async_mode, path)
+            try:
+                instance = middleware(handler)
+            except MiddlewareNotUsed as unused:
+                if str(unused) and django_settings.DEBUG:
+                    logger.debug("MiddlewareNotUsed(%r): %s", path, unused)
+                continue
+            if instance is None:
+                raise ImproperlyConfigured(f"Middleware factory {path} returned None.")
+            if hasattr(instance, "process_view"):
+                view_hooks.insert(0, instance.process_view)
+            if hasattr(instance, "process_template_response"):
+                self._template_response_middleware.append(
+                    self.adapt_method_mode(True, instance.process_template_response)
+                )
+            if hasattr(instance, "process_exception"):
+                self._exception_middleware.append(self.adapt_method_mode(False, instance.process_exception))
+            if in_async_mode and _is_fusible(instance):
+                if not inner_is_async:
+                    inner, inner_is_async = handler, True
+                run = (instance, *run)
+            else:
+                run, inner, inner_is_async = (), convert_exception_to_response(instance), in_async_mode
+        self._view_middleware = resolution.view_middleware()
+        self._middleware_chain = _fuse((_Edge(self), *run), self._adapt(inner, inner_is_async, True, "the chain"))
+
+    def resolve_request(self, request: HttpRequest) -> Any:
+        """The match that the fused hop found already, or Django's own look-up."""
+        resolved = request.__dict__.get(_RESOLVED)
+        return super().resolve_request(request) if resolved is None else resolved.match
+
+    def _adapt(self, handler: Any, is_async: bool, to_async: bool, name: str) -> Any:
+        return self.adapt_method_mode(
+            to_async, handler, is_async, debug=django_settings.DEBUG, name=f"middleware {name}"
+        )
+
+
+@functools.cache
+def sync_handler() -> SyncHandler:
+    """The process's handler for synchronous views. Made again after any ``setting_changed``: middleware reads settings
+    when it is made."""
+    return SyncHandler()
+
+
+@functools.cache
+def async_handler() -> AsyncHandler:
+    """The process's handler for asynchronous views; see :func:`sync_handler`."""
+    return AsyncHandler()
+
+
+@functools.lru_cache(maxsize=4096)
+def view_is_async(path_info: str) -> bool:
+    """Whether the view at this path is asynchronous: a hint for the choice of a handler. Wrong is slower, never wrong:
+    a middleware may set ``request.urlconf``, and either handler runs either kind of view."""
+    try:
+        return bool(iscoroutinefunction(get_resolver().resolve(path_info).func))
+    except Exception:  # Http404, or whatever a converter raises: the lifecycle will meet it again, and answer
+        return False
+
+
+@functools.cache
+def any_view_is_async() -> bool:
+    """Whether the project has an asynchronous view at all. Most have none, and then no path needs a look."""
+    return any(iscoroutinefunction(view) for view in each_view())
+
+
+def each_view() -> Iterator[Callable[..., Any]]:
+    """Every view of ROOT_URLCONF."""
+    pending = list(get_resolver().url_patterns)
+    while pending:
+        pattern = pending.pop()
+        if hasattr(pattern, "url_patterns"):
+            pending.extend(pattern.url_patterns)
+        else:
+            yield pattern.callback
+
+
+def _forget(**kwargs: Any) -> None:
+    for cached in (sync_handler, async_handler, view_is_async, any_view_is_async):
+        cached.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="wsrequest.lifecycle.handler")
+
+
+@dataclass(slots=True)
+class _Resolved:
+    """What the fused hop found out before the view: the match, and a view hook's response if one gave any."""
+
+    match: Any
+    response: HttpResponseBase | None
+
+
+_RESOLVED = "_wsrequest_resolved"
+
+
+class _Edge:
+    """The outermost element of the chain: the signals and the end of a request, as Django's handlers have them."""
+
+    needs_thread = True
+
+    def __init__(self, handler: BaseHandler) -> None:
+        self._handler = handler
+
+    def process_request(self, request: SocketRequest) -> None:
+        _start(self._handler, request)
+
+    def process_response(self, request: SocketRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response._resource_closers.append(request.close)
+        if response.status_code >= 400:
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        _owned(self._handler, response)
+        if not response.streaming:
+            response.close()
+        return response
+
+
+class _Resolution:
+    """The innermost element: finds the view and calls the ``process_view`` hooks, in the hop of the request hooks."""
+
+    def __init__(self, handler: AsyncHandler, hooks: list[Callable[..., Any]]) -> None:
+        self._handler = handler
+        self._hooks = hooks
+
+    @property
+    def needs_thread(self) -> bool:
+        return bool(self._hooks) and self._fused
+
+    def process_request(self, request: SocketRequest) -> None:
+        if not self._fused:
+            return
+        match = self._handler.resolve_request(request)
+        callback, args, kwargs = match
+        response = None
+        for hook in self._hooks:
+            response = hook(request, callback, args, kwargs)
+            if response:
+                break
+        request.__dict__[_RESOLVED] = _Resolved(match, response)
+
+    def view_middleware(self) -> list[Callable[..., Awaitable[HttpResponseBase | None]]]:
+        """What BaseHandler is to call as view middleware: the response found here, where the hooks were fused."""
+        if self._fused:
+            return [self._response] if self._hooks else []
+        return [self._handler.adapt_method_mode(True, hook) for hook in self._hooks]
+
+    @property
+    def _fused(self) -> bool:
+        return not any(iscoroutinefunction(hook) for hook in self._hooks)
+
+    async def _response(self, request: SocketRequest, *args: Any) -> HttpResponseBase | None:
+        resolved: _Resolved = request.__dict__[_RESOLVED]
+        return resolved.response
+
+
+def _is_fusible(instance: Any) -> bool:
+    """Whether all that this middleware does is in plain synchronous hooks, called in MiddlewareMixin's own order."""
+    kind = type(instance)
+    return (
+        isinstance(instance, MiddlewareMixin)
+        and kind.__call__ is MiddlewareMixin.__call__
+        and kind.__acall__ is MiddlewareMixin.__acall__
+        and not iscoroutinefunction(getattr(instance, "process_request", None))
+        and not iscoroutinefunction(getattr(instance, "process_response", None))
+    )
+
+
+def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
+    """A handler that runs the hooks of these elements (the outermost first) around ``inner``, in two hops at most.
+
+    The same as nesting them: an element whose ``process_request`` answered sees its own ``process_response``, one that
+    raised does not, and each exception becomes a response before the next element outward sees it.
+    """
+    if not run:
+        return inner
+    before = [getattr(element, "process_request", None) for element in run]
+    after = [getattr(element, "process_response", None) for element in run]
+    hops_before = any(
+        hook is not None and getattr(element, "needs_thread", True)
+        for element, hook in zip(run, before, strict=True)
+    )
+
+    def call_before(request: HttpRequest) -> tuple[HttpResponseBase | None, int]:
+        """The response, if there is one already, and how many elements are to see it."""
+        for depth, hook in enumerate(before):
+            if hook is None:
+                continue
+            try:
+                response = hook(request)
+            except Exception as error:
+                return response_for_exception(request, error), depth
+            if response:
+                return response, depth + 1
+        return None, len(run)
+
+    def call_after(request: HttpRequest, response: HttpResponseBase, depth: int) -> HttpResponseBase:
+        for hook in reversed(after[:depth]):
+            if hook is None:
+                continue
+            try:
+                response = hook(request, response)
+            except Exception as error:
+                response = response_for_exception(request, error)
+        return response
+
+    hop_before = sync_to_async(call_before, thread_sensitive=True)
+    hop_after = sync_to_async(call_after, thread_sensitive=True)
+
+    async def fused(request: HttpRequest) -> HttpResponseBase:
+        response, depth = await hop_before(request) if hops_before else call_before(request)
+        if response is None:
+            response = await inner(request)
+        if any(after[:depth]):
+            response = await hop_after(request, response, depth)
+        return response
+
+    return fused
+
+
+def _start(handler: BaseHandler, request: SocketRequest) -> None:
+    set_script_prefix(request.script_name)
+    request_started.send(sender=type(handler), scope=request.scope)
+
+
+def _owned(handler: BaseHandler, response: HttpResponseBase) -> HttpResponseBase:
+    response._handler_class = type(handler)
+    if isinstance(response, FileResponse):
+        response.block_size = FILE_BLOCK_SIZE
+    return response
+
+
+def _abandon(handler: BaseHandler, request: SocketRequest) -> None:
+    """End a request that will have no response: its files, its database connections."""
+    request.close()
+    request_finished.send(sender=type(handler))

@@ -1,0 +1,247 @@
+"""Handshake + message -> ``HttpRequest``, as Django's own ASGI and WSGI handlers would have built it.
+
+:class:`RequestFactory` is made once per connection and keeps what all its requests share; each message then costs a
+copy of META. (``django.test``'s class of that name is for tests: it goes through a fake environ and a client's body
+encoding.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings as django_settings
+from django.core.handlers.asgi import ASGIRequest
+from django.http import QueryDict
+from django.utils.encoding import repercent_broken_unicode
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
+
+from wsrequest.protocol.body import payload
+from wsrequest.protocol.handshake import Handshake
+from wsrequest.protocol.messages import Request
+
+if TYPE_CHECKING:
+    from wsrequest.conf import Settings
+
+#: Handshake headers that speak of the client and hold for every request of the connection. The others are about the
+#: upgrade itself (Accept-Encoding, Range, Sec-WebSocket-*...) or change with each request (Referer, If-*, Content-*).
+CONNECTION_HEADERS = frozenset(
+    {
+        "host",
+        "cookie",
+        "origin",
+        "user-agent",
+        "accept-language",
+        "authorization",
+        "traceparent",
+        "tracestate",
+        "forwarded",
+        "x-real-ip",
+        "remote-user",
+    }
+)
+
+
+class SocketRequest(ASGIRequest):
+    """The ``HttpRequest`` of a message. An ASGIRequest, so that ``isinstance`` checks and ``request.scope`` hold;
+    ``request.environ`` is there too, for code that was written for WSGI."""
+
+    #: CsrfViewMiddleware and REST framework leave alone a request that bears this.
+    _dont_enforce_csrf_checks: bool
+    script_name: str
+
+    def __init__(
+        self, factory: RequestFactory, meta: dict[str, Any], path: str, path_info: str, body: bytes
+    ) -> None:
+        # Not ASGIRequest.__init__: it would parse the same handshake headers again for each message.
+        self._factory = factory
+        self.META = meta
+        self.method = meta["REQUEST_METHOD"]
+        self.path = path
+        self.path_info = path_info
+        self.script_name = meta["SCRIPT_NAME"]
+        self.resolver_match = None
+        self._post_parse_error = False
+        self._read_started = False
+        self._stream = BytesIO(body)
+        if "CONTENT_TYPE" in meta:
+            self._set_content_type_params(meta)
+        else:
+            self.content_type, self.content_params = "", {}
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        return self.META
+
+    @cached_property
+    def scope(self) -> dict[str, Any]:  # type: ignore[override]
+        """The ASGI scope that this request would have had over HTTP, with the handshake as ``websocket``."""
+        return self._factory.scope(self)
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]
+        # As WSGIRequest: raw non-ASCII in a query is UTF-8, or what ``request.encoding`` says.
+        return QueryDict(self.META["QUERY_STRING"].encode("latin-1"), encoding=self._encoding)
+
+    def _get_scheme(self) -> str:
+        scheme: str = self.META["wsgi.url_scheme"]
+        return scheme
+
+
+class RequestFactory:
+    """Makes the requests of one connection."""
+
+    def __init__(
+        self, handshake: Handshake, settings: Settings, *, meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """``meta`` is added to every request's META, where neither handshake nor message says otherwise."""
+        self.handshake = handshake
+        self._token_scheme = settings.token_scheme
+        self._meta = self._base_meta(settings, meta or {})
+        self._prefix = self._meta["SCRIPT_NAME"].rstrip("/")
+
+    def build(self, message: Request, cookie: str, *, trusted: bool) -> SocketRequest:
+        """The request of a checked message; ``cookie`` is the Cookie header.
+
+        ``trusted``: CSRF need not be checked again, since the Origin of the handshake was verified.
+        Raises :class:`~wsrequest.errors.InvalidField` for ``data`` that can't be sent, and what Django's own
+        constructors raise (``BadRequest``).
+        """
+        url, method = message.url, message.method
+        assert url is not None and method is not None
+        path, path_info, query = self.split(url)
+        added, body, content_type = payload(message)
+        if added:
+            query = f"{query}&{added}" if query else added
+        meta = self._meta.copy()
+        meta["REQUEST_METHOD"] = method
+        meta["PATH_INFO"] = path_info
+        meta["QUERY_STRING"] = query if query.isascii() else _latin1(query)
+        if cookie:
+            meta["HTTP_COOKIE"] = cookie
+        if message.headers:
+            for name, value in message.headers.items():
+                meta[_meta_key(name)] = value if value.isascii() else _latin1(value)
+        if content_type is not None:
+            meta["CONTENT_TYPE"] = content_type
+        if body is not None:
+            meta["CONTENT_LENGTH"] = str(len(body))
+        if message.token is not None:
+            meta["HTTP_AUTHORIZATION"] = f"{self._token_scheme} {message.token}"
+        request = SocketRequest(self, meta, path, path_info, body or b"")
+        if trusted:
+            request._dont_enforce_csrf_checks = True
+        return request
+
+    def opening(self) -> SocketRequest:
+        """The handshake itself as a GET, to ask Django about host and scheme."""
+        return self.build(Request(url="/", method="GET"), "", trusted=False)
+
+    def scope(self, request: SocketRequest) -> dict[str, Any]:
+        handshake, meta = self.handshake, request.META
+        headers = [
+            (key[5:].replace("_", "-").lower().encode(), str(value).encode("latin-1"))
+            for key, value in meta.items()
+            if key.startswith("HTTP_")
+        ]
+        for key, header in (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length")):
+            if key in meta:
+                headers.append((header, str(meta[key]).encode("latin-1")))
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": handshake.http_version,
+            "method": request.method,
+            "scheme": meta["wsgi.url_scheme"],
+            "path": request.path,
+            "query_string": meta["QUERY_STRING"].encode("latin-1"),
+            "root_path": meta["SCRIPT_NAME"],
+            "headers": headers,
+            "client": handshake.client,
+            "server": handshake.server,
+            "websocket": handshake,
+        }
+
+    def _base_meta(self, settings: Settings, extra: Mapping[str, Any]) -> dict[str, Any]:
+        handshake = self.handshake
+        meta: dict[str, Any] = {
+            "SERVER_NAME": "unknown",
+            "SERVER_PORT": "0",
+            "wsgi.url_scheme": "https" if handshake.secure else "http",
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+        }
+        if handshake.client:
+            meta["REMOTE_ADDR"] = meta["REMOTE_HOST"] = handshake.client[0]
+            meta["REMOTE_PORT"] = handshake.client[1]
+        if handshake.server:
+            meta["SERVER_NAME"], meta["SERVER_PORT"] = handshake.server[0], str(handshake.server[1])
+        kept = CONNECTION_HEADERS | connection_only_headers(settings.handshake_headers)
+        for name_bytes, value_bytes in handshake.headers:
+            name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
+            if "_" in name or name == "cookie" or not (name in kept or name.startswith("x-forwarded-")):
+                continue
+            key = _meta_key(name)
+            meta[key] = f"{meta[key]},{value}" if key in meta else value
+        # RemoteUserMiddleware looks for the one in its synchronous mode, and for the other in its asynchronous one.
+        # Under ASGI only the header can be there; the chain that we choose must not decide who the user is.
+        if "HTTP_REMOTE_USER" in meta:
+            meta["REMOTE_USER"] = meta["HTTP_REMOTE_USER"]
+        meta.update(extra)
+        meta["SCRIPT_NAME"] = (
+            django_settings.FORCE_SCRIPT_NAME or meta.get("SCRIPT_NAME") or handshake.root_path
+        )
+        return meta
+
+    def split(self, url: str) -> tuple[str, str, str]:
+        """``path`` (with the script prefix), ``path_info`` (without) and the query string as it was written.
+
+        A url is what ``reverse()`` gives, with the prefix; one without it is taken as it is. A fragment is dropped, as
+        browsers do.
+        """
+        path, _, query = url.partition("#")[0].partition("?")
+        path, prefix = _decoded(path), self._prefix
+        if not prefix:
+            return path or "/", path or "/", query
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return path, path[len(prefix) :] or "/", query
+        return f"{prefix}/{path.removeprefix('/')}", path or "/", query
+
+
+def connection_only_headers(configured: Iterable[str] = ()) -> frozenset[str]:
+    """Header names (lower case) by which a proxy vouches for something in this project: never taken from a message.
+
+    Those are ``WSREQUEST["HANDSHAKE_HEADERS"]``, SECURE_PROXY_SSL_HEADER, and the header of each
+    RemoteUserMiddleware.
+    """
+    keys = []
+    if django_settings.SECURE_PROXY_SSL_HEADER:
+        keys.append(django_settings.SECURE_PROXY_SSL_HEADER[0])
+    for path in django_settings.MIDDLEWARE:
+        middleware = import_string(path)
+        # Told by its attributes: django.contrib.auth can't be imported where it is not installed.
+        if hasattr(middleware, "force_logout_if_no_header"):
+            keys.append(middleware.header)
+    names = {key.removeprefix("HTTP_").replace("_", "-").lower() for key in keys}
+    return frozenset(names.union(configured))
+
+
+def _decoded(path: str) -> str:
+    """Percent-decoded exactly once; bytes that are not UTF-8 stay percent-encoded, as in WSGI's get_path_info."""
+    if "%" not in path and path.isascii():
+        return path
+    return repercent_broken_unicode(unquote_to_bytes(path)).decode()
+
+
+def _latin1(text: str) -> str:
+    """UTF-8 bytes read as latin-1, which is how META holds what is not ASCII (PEP 3333)."""
+    return text.encode().decode("latin-1")
+
+
+def _meta_key(name: str) -> str:
+    if name == "content-type":
+        return "CONTENT_TYPE"
+    return f"HTTP_{name.upper().replace('-', '_')}"

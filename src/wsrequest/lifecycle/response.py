@@ -1,0 +1,88 @@
+"""``HttpResponse`` -> what goes on the wire."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from typing import Literal
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from msgspec import UNSET, Raw, UnsetType
+
+from wsrequest.lifecycle.cookies import public_cookies
+from wsrequest.protocol.body import is_json_type, parameter
+from wsrequest.protocol.codec import is_json
+
+Encoding = Literal["base64"] | UnsetType
+
+
+@dataclass(slots=True)
+class Reply:
+    """A response without its Django object: the fields of :class:`wsrequest.protocol.messages.Response`.
+
+    ``set_cookies`` are the cookies as Django set them, for the connection's jar; None where it set none.
+    """
+
+    status: int
+    headers: dict[str, str]
+    data: Raw | str | UnsetType = UNSET
+    encoding: Encoding = UNSET
+    cookies: dict[str, dict[str, str | bool]] | UnsetType = UNSET
+    set_cookies: SimpleCookie | None = None
+
+
+def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:
+    """Status, headers (lower case, without the ``omitted`` ones) and cookies."""
+    headers = {}
+    for name, value in response.items():
+        name = name.lower()
+        if name not in omitted:
+            headers[name] = value
+    reply = Reply(response.status_code, headers)
+    if response.cookies:
+        reply.set_cookies = response.cookies
+        reply.cookies = public_cookies(response.cookies)
+    return reply
+
+
+def reply_to(method: str | None, response: HttpResponse, omitted: frozenset[str]) -> Reply:
+    """A whole response that is not a stream."""
+    reply = head_of(response, omitted)
+    if has_body(method, response):
+        reply.data, reply.encoding = body_data(response.content, reply.headers.get("content-type", ""))
+    return reply
+
+
+def has_body(method: str | None, response: HttpResponseBase) -> bool:
+    """HTTP has no body at all for HEAD, 1xx, 204 and 304, whatever the view wrote (RFC 9110, 6.4.1)."""
+    status = response.status_code
+    return not (method == "HEAD" or status in (204, 304) or 100 <= status < 200)
+
+
+def body_data(body: bytes, content_type: str) -> tuple[Raw | str, Encoding]:
+    """``data`` and ``encoding``: JSON is spliced in as it is, text becomes a string, and what would not come back
+    as the same bytes is base64."""
+    if is_json_type(content_type):
+        charset = parameter(content_type, "charset") or "utf-8"
+        if charset.lower() in ("utf-8", "utf8") and is_json(body):
+            return Raw(body), UNSET
+        return _base64(body)
+    return text_data(body, content_type)
+
+
+def text_data(body: bytes, content_type: str) -> tuple[str, Encoding]:
+    """Bytes as text in the charset of their type (UTF-8 where it names none), else base64."""
+    charset = parameter(content_type, "charset") or "utf-8"
+    try:
+        text = body.decode(charset)
+        if text.encode(charset) == body:
+            return text, UNSET
+    except (UnicodeError, LookupError):
+        pass
+    return _base64(body)
+
+
+def _base64(body: bytes) -> tuple[str, Encoding]:
+    return base64.b64encode(body).decode("ascii"), "base64"

@@ -1,0 +1,312 @@
+"""Where the lifecycle of a connection's requests runs.
+
+A synchronous view takes one hop on the pool, from ``request_started`` to ``response.close()``. An asynchronous one runs
+on the loop, with its hooks on one thread of the pool. Streams stay where their view ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from django.core.exceptions import BadRequest
+from django.db import connections
+from django.http import HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
+from django.utils import timezone, translation
+
+from wsrequest.conf import get_settings
+from wsrequest.errors import MessageError, ViewFailed, WSRequestError
+from wsrequest.lifecycle.handler import any_view_is_async, async_handler, sync_handler, view_is_async
+from wsrequest.lifecycle.request import RequestFactory, SocketRequest
+from wsrequest.lifecycle.response import Reply, has_body, head_of, reply_to
+from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
+from wsrequest.protocol.messages import Request
+
+T = TypeVar("T")
+
+logger = logging.getLogger("wsrequest")
+
+#: Bytes in a chunk at most; a larger piece of a stream is cut.
+CHUNK_SIZE = 2**16
+
+
+class Sink(Protocol):
+    """Who is told what became of a request. Everything is called on the loop.
+
+    First ``running``, where there is a task that can be cancelled; then either ``respond`` or ``fail`` or (``begin``,
+    ``chunk``..., ``end``), unless the task was cancelled; and at the very end, when the request holds no thread and no
+    resource any more, ``finished``.
+    """
+
+    def running(self, task: asyncio.Task[None]) -> None:
+        """This task does the work from now on. It may be cancelled once it has begun."""
+
+    def respond(self, reply: Reply) -> None: ...
+
+    def fail(self, error: WSRequestError) -> None: ...
+
+    async def begin(self, head: Reply) -> None:
+        """The head of a stream. Raises CancelledError where nobody wants it any more."""
+
+    async def chunk(self, chunk: bytes) -> None:
+        """Returns when there is room for the next one."""
+
+    def end(self, error: WSRequestError | None) -> None: ...
+
+    def finished(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Call:
+    """A message with all that a runner needs to make its request.
+
+    ``cookie`` is the Cookie header, ``trusted`` says that CSRF need not be checked again, ``omitted`` which response
+    headers don't go on the wire.
+    """
+
+    factory: RequestFactory
+    message: Request
+    cookie: str
+    trusted: bool
+    omitted: frozenset[str]
+
+    def request(self) -> SocketRequest | Reply | MessageError:
+        """The request; or what is to be answered where the message can't be one."""
+        try:
+            return self.factory.build(self.message, self.cookie, trusted=self.trusted)
+        except MessageError as error:
+            return error
+        except BadRequest:  # Django's own constructors, about the content type
+            return self.reply(HttpResponseBadRequest())
+
+    def reply(self, response: HttpResponseBase) -> Reply:
+        return reply_to(self.message.method, cast("HttpResponse", response), self.omitted)
+
+
+class PoolRunner:
+    """Runs calls for the connections of one event loop."""
+
+    def __init__(self, pool: WorkerPool, loop: asyncio.AbstractEventLoop) -> None:
+        self.pool = pool
+        self._bridge = Bridge(loop)
+        self.loop = loop
+
+    def start(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
+        """Run the call in a copy of ``context``. A synchronous view can't be stopped; for anything else ``sink`` is
+        told the task."""
+        if any_view_is_async() and view_is_async(call.factory.split(call.message.url or "")[1]):
+            self._start_task(self._run_async(call, sink), context, sink)
+            return
+
+        def job(worker: Worker) -> None:
+            own_context = context.copy()
+            try:
+                outcome = own_context.run(_run_sync, call)
+            except BaseException as error:
+                outcome = _failure(error, call)
+            if isinstance(outcome, StreamingHttpResponse):
+                self.pool.pin(worker)
+                stream = self._run_stream(worker, own_context, outcome, call, sink)
+                self._bridge.call(self._start_task, stream, context, sink)
+            else:
+                self._bridge.call(_deliver, outcome, sink)
+
+        self.pool.submit(job)
+
+    def _start_task(self, work: Any, context: contextvars.Context, sink: Sink) -> None:
+        task = self.loop.create_task(work, context=context.copy())
+        task.add_done_callback(lambda _: sink.finished())
+        sink.running(task)
+
+    async def _run_async(self, call: Call, sink: Sink) -> None:
+        worker = self.pool.lease()
+        try:
+            pin_context(worker)
+            await _answer_async(call, sink)
+        finally:
+            self.pool.release(worker)
+
+    async def _run_stream(
+        self, worker: Worker, context: contextvars.Context, response: StreamingHttpResponse, call: Call, sink: Sink
+    ) -> None:
+        """Go on with the stream that a synchronous view returned. Its iterator stays on the thread and in the context of
+        the view, where its language and its database cursor are."""
+        try:
+            if response.is_async:
+                restore = await self._on(worker, context, _locals)
+                restore()
+                await _pump(_async_parts(response), response, call, sink)
+            else:
+                pull = functools.partial(next, iter(response.streaming_content), None)
+                await _pump(_pulled_parts(lambda: self._on(worker, context, pull)), response, call, sink)
+        finally:
+            await self._on(worker, context, response.close)
+            self.pool.release(worker)
+
+    async def _on(self, worker: Worker, context: contextvars.Context, function: Callable[[], T]) -> T:
+        """Call the function on this very thread, in this very context (not in a copy of it)."""
+        future: asyncio.Future[T] = self.loop.create_future()
+
+        def job(worker: Worker) -> None:
+            try:
+                result = context.run(function)
+            except BaseException as error:
+                self._bridge.call(_settle, future, None, error)
+            else:
+                self._bridge.call(_settle, future, result, None)
+
+        worker.run_here(job)
+        return await future
+
+
+@functools.cache
+def _pool(size: int) -> WorkerPool:
+    return WorkerPool(size, on_exit=connections.close_all)
+
+
+def worker_pool() -> WorkerPool:
+    """The process's pool: ``WSREQUEST["WORKERS"]`` threads for everything synchronous."""
+    return _pool(get_settings().workers)
+
+
+def pin_context(worker: Worker) -> None:
+    """From here on, thread-sensitive code of the current context runs on this worker.
+
+    This is asgiref's "one thread for one request" on a thread of our pool. (Its ``ThreadSensitiveContext(executor=...)``
+    would refuse the database to tasks that a view started and that outlive it; under Django's own handler those work.)
+    """
+    key = ThreadSensitiveContext()
+    SyncToAsync.thread_sensitive_context.set(key)
+    SyncToAsync.context_to_thread_executor[key] = worker
+
+
+def _run_sync(call: Call) -> Reply | WSRequestError | StreamingHttpResponse:
+    """The whole lifecycle in the calling thread; a stream comes back open."""
+    request = call.request()
+    if not isinstance(request, SocketRequest):
+        return request
+    response = sync_handler().respond(request)
+    if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
+        return response
+    try:
+        return _head_only(response, call) if response.streaming else call.reply(response)
+    finally:
+        response.close()
+
+
+async def _answer_async(call: Call, sink: Sink) -> None:
+    request = call.request()
+    if not isinstance(request, SocketRequest):
+        _report(request, sink)
+        return
+    try:
+        response = await async_handler().respond(request)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        sink.fail(_failure(error, call))
+        return
+    try:
+        if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
+            parts = _async_parts(response) if response.is_async else _thread_parts(response)
+            await _pump(parts, response, call, sink)
+        else:
+            sink.respond(_head_only(response, call) if response.streaming else call.reply(response))
+    finally:
+        if not response.closed:
+            await sync_to_async(response.close, thread_sensitive=True)()
+
+
+def _head_only(response: HttpResponseBase, call: Call) -> Reply:
+    return head_of(response, call.omitted)
+
+
+async def _pump(
+    parts: AsyncGenerator[bytes, None], response: StreamingHttpResponse, call: Call, sink: Sink
+) -> None:
+    """Send a stream, as fast as the sink takes it."""
+    error = None
+    try:
+        async with aclosing(parts):
+            await sink.begin(head_of(response, call.omitted))
+            async for part in parts:
+                for start in range(0, len(part), CHUNK_SIZE):
+                    await sink.chunk(part[start : start + CHUNK_SIZE])
+    except asyncio.CancelledError:
+        raise
+    except BaseException as failure:
+        error = _failure(failure, call)
+    sink.end(error)
+
+
+async def _async_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
+    iterator = response._iterator
+    try:
+        async for part in response.streaming_content:
+            yield part
+    finally:
+        # response.close() knows the close() of a synchronous iterator only.
+        if hasattr(iterator, "aclose"):
+            await iterator.aclose()
+
+
+def _thread_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
+    """A synchronous iterator under an asynchronous view, on the thread of its message."""
+    iterator = iter(response.streaming_content)
+    return _pulled_parts(lambda: sync_to_async(next, thread_sensitive=True)(iterator, None))
+
+
+async def _pulled_parts(pull: Callable[[], Any]) -> AsyncGenerator[bytes, None]:
+    while (part := await pull()) is not None:
+        yield part
+
+
+def _locals() -> Callable[[], None]:
+    """Carry Django's per-request state to another thread, where asgiref's Locals would hide it."""
+    language, zone = translation.get_language(), timezone.get_current_timezone()
+    urlconf, prefix = get_urlconf(), get_script_prefix()
+
+    def restore() -> None:
+        if language is not None:
+            translation.activate(language)
+        timezone.activate(zone)
+        set_urlconf(urlconf)
+        set_script_prefix(prefix)
+
+    return restore
+
+
+def _failure(error: BaseException, call: Call) -> WSRequestError:
+    """Log what got past Django; the peer is told no more than that it happened."""
+    logger.error("%s %r failed", call.message.method, call.message.url, exc_info=error)
+    return ViewFailed()
+
+
+def _report(outcome: Reply | WSRequestError, sink: Sink) -> None:
+    if isinstance(outcome, WSRequestError):
+        sink.fail(outcome)
+    else:
+        sink.respond(outcome)
+
+
+def _deliver(outcome: Reply | WSRequestError, sink: Sink) -> None:
+    _report(outcome, sink)
+    sink.finished()
+
+
+def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,73 @@
+"""Opening a connection: its facts as data, and the two rules about them as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from wsrequest.errors import NoCommonVersion, OriginRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What is known when a WebSocket is opened, however the transport learnt it.
+
+    ``path`` is percent-decoded and includes ``root_path`` (the script prefix, "" for none). Header names are
+    lower case; names and values are bytes, in the order in which they came. ``client`` and ``server`` are
+    address and port. ``secure`` says whether this hop was TLS (``wss``); a proxy's word for it is a header.
+    """
+
+    path: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    root_path: str = ""
+    subprotocols: tuple[str, ...] = ()
+    secure: bool = False
+    client: tuple[str, int] | None = None
+    server: tuple[str, int] | None = None
+    http_version: str = "1.1"
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this name (lower case), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+
+def choose_subprotocol(offered: Sequence[str], spoken: Iterable[str]) -> str | None:
+    """The first offered subprotocol that is spoken here; None for a client that offers none (as in 2014).
+
+    Raises :class:`~wsrequest.errors.NoCommonVersion` where some were offered and none is spoken.
+    """
+    if not offered:
+        return None
+    spoken = frozenset(spoken)
+    for name in offered:
+        if name in spoken:
+            return name
+    raise NoCommonVersion
+
+
+def check_origin(origin: str | None, own: str, trusted: Sequence[str]) -> bool:
+    """Whether the Origin header was verified: False where there is none, as with clients that are no browsers.
+
+    ``own`` is ``scheme://host[:port]`` of this site; ``trusted`` is CSRF_TRUSTED_ORIGINS, in which a host may begin
+    with ``*.``. Scheme, host and port must agree, as in Django's ``CsrfViewMiddleware._origin_verified``.
+    Raises :class:`~wsrequest.errors.OriginRefused` for a foreign origin, ``null`` included.
+    """
+    if origin is None:
+        return False
+    if origin == own or origin in trusted:
+        return True
+    try:
+        scheme, host = urlsplit(origin)[:2]
+    except ValueError:
+        raise OriginRefused from None
+    for entry in trusted:
+        entry_scheme, _, pattern = entry.partition("://")
+        if pattern.startswith("*.") and scheme == entry_scheme:
+            suffix = pattern[1:]
+            if host == suffix[1:] or host.endswith(suffix):
+                return True
+    raise OriginRefused

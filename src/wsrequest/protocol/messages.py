@@ -1,0 +1,171 @@
+"""The messages of ``PROTOCOL.md`` as msgspec Structs, and the rules for a single message.
+
+Client to server: :class:`Request`, :class:`Cancel`, :class:`Ping`.
+Server to client: :class:`Response`, :class:`Chunk`, :class:`End`, :class:`Pong`, :class:`Control`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from wsrequest.errors import InvalidField, MissingURL, NotSupported
+
+#: An exchange's id: an integer from 1 to 2^53-1 (what every JSON peer can hold exactly) or a short string.
+Id = Annotated[int, Meta(ge=1, le=2**53 - 1)] | Annotated[str, Meta(max_length=64)]
+
+#: Methods whose ``data`` object is a query string rather than a body.
+QUERY_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "SUBSCRIBE"})
+
+
+class Request(Struct, gc=False):
+    """A message that becomes an ``HttpRequest`` (PROTOCOL.md, "Request").
+
+    ``data`` is the JSON text as it was sent, not parsed: most bodies go to the view as they came.
+    After :func:`checked`, ``method`` is upper case, ``url`` is not empty and header names are lower case.
+    """
+
+    url: str | None = None
+    method: str | None = None
+    data: Raw | UnsetType = UNSET
+    id: Id | None = None
+    token: str | None = None
+    headers: dict[str, str] | None = None
+    encoding: Literal["base64", "text"] | None = None
+
+
+class Cancel(Struct, gc=False):
+    """``{"cancel": id}``: end the exchange that has this id."""
+
+    cancel: Id
+
+
+class Ping(Struct, gc=False):
+    """``{"ping": n}``; answered by a :class:`Pong`. Any message shows that the peer is alive."""
+
+    ping: int
+
+
+class Pong(Struct, gc=False):
+    """``{"pong": n}``, the answer to a :class:`Ping`. A stray one is ignored."""
+
+    pong: int
+
+
+class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """The answer to a request. ``data`` is absent where HTTP has no body (HEAD, 204, 304).
+
+    ``data`` is a :class:`msgspec.Raw` where the body is JSON already (it is spliced in, never parsed), else
+    a string: text, or with ``encoding == "base64"`` bytes.
+    """
+
+    id: Id | None | UnsetType = UNSET
+    status: int
+    headers: dict[str, str] = {}
+    data: Any = UNSET
+    encoding: Literal["base64"] | UnsetType = UNSET
+    cookies: dict[str, dict[str, str | bool]] | UnsetType = UNSET
+    more: bool = False
+
+
+class Chunk(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A piece of a streamed body: text, or with ``encoding == "base64"`` bytes."""
+
+    id: Id | UnsetType = UNSET
+    chunk: str
+    encoding: Literal["base64"] | UnsetType = UNSET
+
+
+class End(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """The end of a stream; ``status`` and ``data`` say why where it did not end by itself."""
+
+    id: Id | UnsetType = UNSET
+    end: Literal[True]
+    status: int | UnsetType = UNSET
+    data: Any = UNSET
+
+
+class Control(Struct, gc=False):
+    """``{"control": name, "data": {...}}``: about the connection, not about an exchange."""
+
+    control: str
+    data: dict[str, Any]
+
+
+ClientMessage = Request | Cancel | Ping | Pong
+ServerMessage = Response | Chunk | End | Pong | Control
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRules:
+    """Which header names a message may not bear, because they are facts of the connection.
+
+    ``denied`` holds the project's own (proxy and remote-user headers); the fixed ones are in
+    :data:`DENIED_HEADERS` and :data:`DENIED_PREFIXES`.
+    """
+
+    denied: frozenset[str] = frozenset()
+
+    def problem(self, name: str, value: str) -> str | None:
+        """Why this header may not be sent in a message, or None. ``name`` is in lower case."""
+        if not _HEADER_NAME(name):
+            return "is not a header name (letters, digits and hyphens)"
+        if name in DENIED_HEADERS or name in self.denied or name.startswith(DENIED_PREFIXES):
+            return "belongs to the connection and can't be sent in a message"
+        if _BAD_IN_VALUE(value):
+            return "has a NUL, CR or LF in its value"
+        return None
+
+
+#: What the handshake decides, what frames a body, and what is between two hops (RFC 9110, 7.6.1).
+DENIED_HEADERS = frozenset(
+    "host cookie origin forwarded x-real-ip remote-user content-length connection keep-alive te trailer"
+    " transfer-encoding upgrade".split()
+)
+DENIED_PREFIXES = ("x-forwarded-", "proxy-", "sec-websocket-")
+
+_METHOD = re.compile(r"[A-Za-z]+").fullmatch
+# RFC 9110's token without the underscore, which META can't tell from a hyphen (CVE-2026-3902).
+_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^`|~-]+").fullmatch
+_BAD_IN_VALUE = re.compile(r"[\0\r\n]").search
+_BAD_IN_URL = re.compile(r"[\x00-\x1f\x7f]").search
+_ABSOLUTE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
+
+
+def checked(request: Request, rules: HeaderRules) -> Request:
+    """The same request in its normal form, or a :class:`~wsrequest.errors.MessageError` that says what is wrong."""
+    url = request.url
+    if not url:
+        raise MissingURL(request.id)
+    if url.startswith("//") or _ABSOLUTE_URL(url):
+        raise InvalidField("url", "send the path without scheme and domain", request.id)
+    if _BAD_IN_URL(url):
+        raise InvalidField("url", "percent-encode control characters", request.id)
+    method = request.method
+    if method is None:
+        request.method = "GET"
+    elif not _METHOD(method):
+        raise InvalidField("method", "it consists of letters", request.id)
+    else:
+        request.method = method.upper()
+        if request.method == "SUBSCRIBE":
+            raise NotSupported("SUBSCRIBE", request.id)
+    if request.headers:
+        request.headers = _checked_headers(request, rules)
+    return request
+
+
+def _checked_headers(request: Request, rules: HeaderRules) -> dict[str, str]:
+    assert request.headers is not None
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        if problem := rules.problem(lower, value):
+            raise InvalidField("headers", f"{name[:64]!r} {problem}", request.id)
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    if request.token is not None and "authorization" in headers:
+        raise InvalidField("token", "send either token or headers.authorization", request.id)
+    return headers

@@ -1,0 +1,308 @@
+"""One live connection: requests in, answers out, everything bounded.
+
+A request with an id starts at once, at most MAX_IN_FLIGHT of them at a time; those without an id run one after the
+other. What is past MAX_QUEUED more, or finds MAX_OUTBOX_BYTES waiting to be sent, is not read from the socket.
+All of it happens on one event loop; nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import secrets
+from collections import deque
+from typing import Any, Protocol
+
+from wsrequest.conf import Settings
+from wsrequest.errors import Cancelled, WSRequestError
+from wsrequest.lifecycle.cookies import CookieJar
+from wsrequest.lifecycle.opening import verify_opening
+from wsrequest.lifecycle.request import RequestFactory, connection_only_headers
+from wsrequest.lifecycle.response import Reply, text_data
+from wsrequest.lifecycle.runner import Call, PoolRunner
+from wsrequest.outbox import Outbox
+from wsrequest.protocol.codec import JSONCodec, Limits
+from wsrequest.protocol.connection import Connection
+from wsrequest.protocol.handshake import Handshake, choose_subprotocol
+from wsrequest.protocol.messages import Cancel, HeaderRules, Request
+
+#: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
+#: at which WebSocket clients commonly stop reading.
+MERGED_BYTES = 2**16
+
+#: Seconds that a close frame may take to a peer that is probably dead.
+CLOSE_TIMEOUT = 5
+
+
+class Transport(Protocol):
+    """The seam between a session and whatever carries its frames."""
+
+    async def receive(self) -> str | bytes | None:
+        """The next frame; None once the peer is gone."""
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send a frame; returns when the transport has room for more. Raises OSError when it is gone."""
+
+    async def close(self, code: int) -> None:
+        """Close with this code."""
+
+
+class Session:
+    """The server's side of one connection, from the handshake to the close."""
+
+    def __init__(
+        self, handshake: Handshake, transport: Transport, runner: PoolRunner, settings: Settings
+    ) -> None:
+        """To be made on the running loop. Raises :class:`~wsrequest.errors.HandshakeRefused`."""
+        self.id = secrets.token_urlsafe(12)
+        self.subprotocol = choose_subprotocol(handshake.subprotocols, (JSONCodec.subprotocol,))
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._runner = runner
+        self._settings = settings
+        self._factory = RequestFactory(handshake, settings)
+        self._opening = verify_opening(self._factory)
+        self._omitted = frozenset(settings.omit_response_headers)
+        self.jar = CookieJar(handshake.header(b"cookie") or "")
+        self.connection = Connection(
+            JSONCodec(),
+            _limits(settings),
+            negotiated=self.subprotocol is not None,
+            now=self._loop.time(),
+            ping_interval=settings.ping_interval,
+        )
+        self.outbox = Outbox(settings.max_outbox_bytes)
+        self._waiting: deque[Exchange] = deque()
+        self._in_order: deque[Exchange] = deque()
+        self._order_busy = False
+        self._running: set[Exchange] = set()
+        self._by_id: dict[int | str, Exchange] = {}
+        self._place = asyncio.Event()
+        self._reading = False
+        self._close_code: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # Each message runs in a copy of the connection's context: nothing passes from one to the next.
+        self._context = contextvars.copy_context()
+
+    async def run(self) -> None:
+        """Serve the connection until the peer goes away, or has to."""
+        reader = asyncio.current_task()
+        assert reader is not None
+        if self.subprotocol is not None:
+            self.outbox.put(self.connection.send_hello(self._hello()))
+        writer = self._loop.create_task(self._write())
+        self._watch(reader)
+        try:
+            await self._read()
+        except asyncio.CancelledError:
+            if self._close_code is None:
+                raise
+            reader.uncancel()  # it was _check_heartbeat that cancelled
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._transport.close(self._close_code)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            writer.cancel()
+            self._abandon()
+
+    async def _read(self) -> None:
+        most = self._settings.max_in_flight + self._settings.max_queued
+        while True:
+            self._reading = True
+            frame = await self._transport.receive()
+            self._reading = False
+            if frame is None:
+                return
+            for event in self.connection.receive(frame, self._loop.time()):
+                if isinstance(event, Request):
+                    self._accept(event)
+                elif isinstance(event, Cancel):
+                    if exchange := self._by_id.get(event.cancel):
+                        exchange.cancel()
+                else:
+                    self.outbox.put(event)
+                if self.outbox.full:
+                    await self.outbox.room()
+            while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
+                self._place.clear()
+                await self._place.wait()
+
+    async def _write(self) -> None:
+        """Put whatever is waiting into one frame, for as long as there is a peer."""
+        merged = MERGED_BYTES if self.subprotocol is not None else 0
+        try:
+            while True:
+                messages = await self.outbox.take(merged)
+                await self._transport.send(self.connection.codec.frame(messages))
+                self.outbox.sent(messages)
+        except OSError:
+            self.outbox.discard()
+
+    def _accept(self, message: Request) -> None:
+        exchange = Exchange(self, message)
+        if message.id is None:
+            self._in_order.append(exchange)
+        else:
+            self._by_id[message.id] = exchange
+            self._waiting.append(exchange)
+        self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        while len(self._running) < self._settings.max_in_flight:
+            if self._in_order and not self._order_busy:
+                exchange = self._in_order.popleft()
+                self._order_busy = True
+            elif self._waiting:
+                exchange = self._waiting.popleft()
+            else:
+                return
+            self._running.add(exchange)
+            self._place.set()
+            self._runner.start(self._call(exchange.message), self._context, exchange)
+
+    def _call(self, message: Request) -> Call:
+        cookie = self.jar.header_for(message.url or "/", secure=self._opening.secure)
+        return Call(self._factory, message, cookie, self._opening.trusted, self._omitted)
+
+    def _abandon(self) -> None:
+        """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""
+        self.outbox.discard()
+        self._waiting.clear()
+        self._in_order.clear()
+        for exchange in self._running:
+            exchange.stop()
+
+    def _hello(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "connection": self.id,
+            "heartbeat": settings.ping_interval,
+            "limits": {
+                "message_bytes": settings.max_message_bytes,
+                "in_flight": settings.max_in_flight,
+            },
+        }
+
+    def _watch(self, reader: asyncio.Task[Any]) -> None:
+        deadline = self.connection.deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._check_heartbeat, reader)
+
+    def _check_heartbeat(self, reader: asyncio.Task[Any]) -> None:
+        if not self._reading:
+            # The peer may well have spoken: it is we who do not listen, being full.
+            self.connection.heard(self._loop.time())
+        if (self.connection.deadline() or 0) > self._loop.time():
+            self._watch(reader)
+        else:
+            self._close_code = 4201
+            reader.cancel()
+
+    # Called by Exchange.
+
+    def answered(self, exchange: Exchange) -> None:
+        """The exchange's id may be used again."""
+        if exchange.message.id is not None:
+            self._by_id.pop(exchange.message.id, None)
+
+    def withdraw(self, exchange: Exchange) -> bool:
+        """Take a request out of the queue; False where it runs already."""
+        if exchange in self._running:
+            return False
+        self._waiting.remove(exchange)
+        self._place.set()
+        return True
+
+    def finished(self, exchange: Exchange) -> None:
+        """The exchange holds no thread and no resource any more: its place is free."""
+        self._running.discard(exchange)
+        if exchange.message.id is None:
+            self._order_busy = False
+        self._place.set()
+        self._start_waiting()
+
+
+class Exchange:
+    """One request and its answer: the sink of a runner. Whatever comes after the exchange's end goes nowhere."""
+
+    __slots__ = ("_content_type", "_ended", "_session", "_streaming", "_task", "message")
+
+    def __init__(self, session: Session, message: Request) -> None:
+        self.message = message
+        self._session = session
+        self._task: asyncio.Task[None] | None = None
+        self._content_type = ""
+        self._streaming = False
+        self._ended = False
+
+    def cancel(self) -> None:
+        """The client does not want the answer any more: say so, and stop what can be stopped."""
+        error = Cancelled()
+        if self._streaming:
+            self.end(error)
+        else:
+            self.fail(error)
+        if not self._session.withdraw(self):
+            self.stop()
+
+    def stop(self) -> None:
+        self._ended = True
+        if self._task is not None:
+            # Not at once: a task that was never begun would not run its ``finally``.
+            self._task.get_loop().call_soon(self._task.cancel)
+
+    def running(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        if self._ended:
+            self.stop()
+
+    def respond(self, reply: Reply) -> None:
+        if reply.set_cookies is not None:
+            self._session.jar.update(reply.set_cookies)
+        if not self._ended:
+            self._end(
+                self._session.connection.send_response(
+                    self.message.id, reply.status, reply.headers, reply.data, reply.encoding, reply.cookies
+                )
+            )
+
+    def fail(self, error: WSRequestError) -> None:
+        if not self._ended:
+            self._end(self._session.connection.send_error(self.message.id, error))
+
+    async def begin(self, head: Reply) -> None:
+        if head.set_cookies is not None:
+            self._session.jar.update(head.set_cookies)
+        if self._ended:
+            raise asyncio.CancelledError
+        self._streaming = True
+        self._content_type = head.headers.get("content-type", "")
+        self._session.outbox.put(
+            self._session.connection.send_response(
+                self.message.id, head.status, head.headers, cookies=head.cookies, more=True
+            )
+        )
+        await self._session.outbox.room()
+
+    async def chunk(self, chunk: bytes) -> None:
+        data, encoding = text_data(chunk, self._content_type)
+        self._session.outbox.put(self._session.connection.send_chunk(self.message.id, data, encoding))
+        await self._session.outbox.room()
+
+    def end(self, error: WSRequestError | None) -> None:
+        if not self._ended:
+            self._end(self._session.connection.send_end(self.message.id, error))
+
+    def finished(self) -> None:
+        self._session.finished(self)
+
+    def _end(self, message: bytes) -> None:
+        self._ended = True
+        self._session.answered(self)
+        self._session.outbox.put(message)
+
+
+def _limits(settings: Settings) -> Limits:
+    rules = HeaderRules(connection_only_headers(settings.handshake_headers))
+    return Limits(settings.max_message_bytes, settings.max_depth, settings.max_keys, rules)

@@ -1,0 +1,125 @@
+"""One ASGI application for a whole Django project: HTTP to Django's own handler, WebSockets to sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+
+from wsrequest.conf import Settings, get_settings
+from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown, TooManyConnections
+from wsrequest.lifecycle.runner import PoolRunner, worker_pool
+from wsrequest.protocol.handshake import Handshake
+from wsrequest.session import Session
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class ASGIApplication:
+    """``http`` is answered by Django, ``websocket`` at ``WSREQUEST["PATH"]`` by a session, ``lifespan`` by a nod."""
+
+    def __init__(self) -> None:
+        """Django must be set up."""
+        self._http = ASGIHandler()
+        self._connections = 0
+        self._runner: PoolRunner | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        settings = get_settings()
+        try:
+            session = self._open(scope, ASGITransport(receive, send), settings)
+        except HandshakeRefused as refusal:
+            await _refuse(refusal, scope, send)
+            return
+        self._connections += 1
+        try:
+            await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
+            await session.run()
+        finally:
+            self._connections -= 1
+
+    def _open(self, scope: Scope, transport: ASGITransport, settings: Settings) -> Session:
+        root_path = scope.get("root_path", "")
+        if scope["path"].removeprefix(root_path) != settings.path:
+            raise PathUnknown
+        if settings.max_connections is not None and self._connections >= settings.max_connections:
+            raise TooManyConnections
+        return Session(_handshake(scope), transport, self._runner_here(), settings)
+
+    def _runner_here(self) -> PoolRunner:
+        loop = asyncio.get_running_loop()
+        if self._runner is None or self._runner.loop is not loop:
+            self._runner = PoolRunner(worker_pool(), loop)
+        return self._runner
+
+
+class ASGITransport:
+    """A session's :class:`~wsrequest.session.Transport` over ASGI's ``receive`` and ``send``."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> str | bytes | None:
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            return None
+        text: str | bytes | None = message.get("text")
+        return message["bytes"] if text is None else text  # type: ignore[no-any-return]
+
+    async def send(self, frame: str | bytes) -> None:
+        kind = "text" if isinstance(frame, str) else "bytes"
+        await self._send({"type": "websocket.send", kind: frame})
+
+    async def close(self, code: int) -> None:
+        await self._send({"type": "websocket.close", "code": code})
+
+
+def _handshake(scope: Scope) -> Handshake:
+    client, server = scope.get("client"), scope.get("server")
+    return Handshake(
+        path=scope["path"],
+        headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
+        root_path=scope.get("root_path", ""),
+        subprotocols=tuple(scope.get("subprotocols", ())),
+        secure=scope.get("scheme") == "wss",
+        client=tuple(client) if client else None,
+        server=tuple(server) if server else None,
+        http_version=scope.get("http_version", "1.1"),
+    )
+
+
+async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
+    """An HTTP answer before the upgrade where the server can give one, else a close code after it."""
+    can_deny = "websocket.http.response" in (scope.get("extensions") or {})
+    if can_deny and not isinstance(refusal, NoCommonVersion):
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        if refusal.status == 503:
+            headers.append((b"retry-after", b"5"))
+        await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": f"{refusal}\n".encode()})
+        return
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": refusal.close_code, "reason": str(refusal)})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

@@ -1,0 +1,203 @@
+"""``WebSocketRequest``, the class of 2014: a message in, a response out, whatever carried the message.
+
+>>> WebSocketRequest('{"method": "GET", "url": "/api/projects/"}').get_response().content
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponseBadRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, ResolverMatch, resolve
+
+from wsrequest.conf import get_settings
+from wsrequest.errors import InvalidMessage, MessageError, MissingURL
+from wsrequest.lifecycle.inline import arun_inline, run_inline
+from wsrequest.lifecycle.request import RequestFactory, SocketRequest
+from wsrequest.protocol.codec import JSONCodec, Limits
+from wsrequest.protocol.handshake import Handshake
+from wsrequest.protocol.messages import Request
+
+if TYPE_CHECKING:
+    from django.test import RequestFactory as DjangoRequestFactory
+
+
+class WebSocketRequest:
+    """One message, run through Django's whole request/response lifecycle in the calling thread.
+
+    After the constructor ``error`` is None, or ``{"error": sentence, "status_code": status}`` for a message that
+    can't be answered by a view: ``"Invalid formatted message."`` (400), ``"Missing URL"`` (400), ``"Resource not
+    found."`` (404), or a sentence about the field that is wrong (400). After :meth:`get_response`, ``request`` is the
+    ``HttpRequest`` that the middleware and the view have seen.
+    """
+
+    def __init__(
+        self,
+        message: str | bytes,
+        factory_defaults: Mapping[str, Any] | None = None,
+        *,
+        enforce_csrf_checks: bool = False,
+    ) -> None:
+        """``message`` is a JSON object as in PROTOCOL.md; ``factory_defaults`` goes to ``request.META`` wherever the
+        message is silent; ``enforce_csrf_checks`` is as in Django's test client: off, because whoever calls this
+        vouches for where the message came from.
+
+        Sets Django up where that has not been done, so that a script need only name its settings.
+        """
+        if not apps.ready:
+            django.setup()
+        self.message = message
+        self.factory_defaults = dict(factory_defaults or {})
+        self.enforce_csrf_checks = enforce_csrf_checks
+        self.error: dict[str, Any] | None = None
+        self.request: HttpRequest | None = None
+        self._parsed: Request | None = None
+        self._json = _loads(message)
+        self.url = self.get_url()
+        self.method = self.get_method()
+        self.data = self.get_data()
+        self.token = self.get_token()
+        self._check()
+
+    def get_url(self) -> str | None:
+        """The message's url, None where it has none."""
+        url: str | None = self._json.get("url")
+        return url
+
+    def get_method(self) -> str:
+        """The method in lower case, ``get`` by default."""
+        return str(self._json.get("method") or "get").lower()
+
+    def get_data(self) -> Any:
+        """The message's data, ``{}`` by default."""
+        return self._json.get("data", {})
+
+    def get_token(self) -> str | None:
+        """The message's token, None where it has none."""
+        token: str | None = self._json.get("token")
+        return token
+
+    def set_error(self, error: str, status_code: int = 400) -> None:
+        """Remember why this message can't be answered by a view."""
+        self.error = {"error": error, "status_code": status_code}
+
+    def is_valid_message(self) -> bool:
+        """Whether the message can be read at all, whether or not its url leads anywhere."""
+        return self._parsed is not None
+
+    def is_valid(self) -> bool:
+        """Whether the message can be read and its url leads to a view."""
+        return self.error is None
+
+    def get_url_resolver_match(self) -> ResolverMatch | None:
+        """The url's match in ROOT_URLCONF, None where there is none."""
+        if self._parsed is None:
+            return None
+        _, path_info, _ = self._factory().split(self._parsed.url or "")
+        try:
+            return resolve(path_info)
+        except Resolver404:
+            return None
+
+    def get_factory(self) -> DjangoRequestFactory:
+        """Django's ``RequestFactory`` with the defaults and the token, for code that wants a request of its own.
+
+        :meth:`get_response` uses it only where a subclass overrides this method or :meth:`get_request`.
+        """
+        from django.test import RequestFactory as DjangoRequestFactory
+
+        defaults = dict(self.factory_defaults)
+        if self.token:
+            defaults["HTTP_AUTHORIZATION"] = f"{get_settings().token_scheme} {self.token}"
+        return DjangoRequestFactory(**defaults)
+
+    def get_request(self, factory: DjangoRequestFactory) -> HttpRequest:
+        """The message as a request of this factory; a body goes as JSON."""
+        if self.method in ("get", "head"):
+            return getattr(factory, self.method)(self.url, self.data)  # type: ignore[no-any-return]
+        return factory.generic(
+            self.method.upper(), self.url or "", json.dumps(self.data), content_type="application/json"
+        )
+
+    def get_view(self, resolver_match: ResolverMatch, request: HttpRequest) -> Any:
+        """What the view alone says to this request, as in 2014: no middleware, so no session, user or CSRF."""
+        return resolver_match.func(request, *resolver_match.args, **resolver_match.kwargs)
+
+    def get_response(self) -> HttpResponseBase:
+        """The response of the whole lifecycle, or for a message that can't be read ``error`` as JSON.
+
+        A url that leads nowhere is answered by the lifecycle, too: by APPEND_SLASH, flatpages or handler404.
+        """
+        request = self._build()
+        return run_inline(request) if isinstance(request, SocketRequest) else request
+
+    async def aget_response(self) -> HttpResponseBase:
+        """:meth:`get_response` for a running event loop; an asynchronous view runs on it."""
+        request = self._build()
+        return await arun_inline(request) if isinstance(request, SocketRequest) else request
+
+    def _check(self) -> None:
+        settings = get_settings()
+        limits = Limits(None, settings.max_depth, settings.max_keys)
+        messages = list(JSONCodec().decode(self.message, limits))
+        message = messages[0] if len(messages) == 1 and self._json is not _NOTHING else InvalidMessage()
+        if not isinstance(message, Request | MessageError):
+            message = MissingURL()
+        if isinstance(message, MessageError):
+            self.set_error(str(message), message.status)
+            return
+        self._parsed = message
+        if self.get_url_resolver_match() is None:
+            self.set_error("Resource not found.", 404)
+
+    def _build(self) -> SocketRequest | HttpResponseBase:
+        if self._parsed is None:
+            assert self.error is not None
+            return JsonResponse(self.error, status=self.error["status_code"])
+        try:
+            request = self._factory().build(
+                self._parsed, self.factory_defaults.get("HTTP_COOKIE", ""), trusted=not self.enforce_csrf_checks
+            )
+        except MessageError as error:
+            self.set_error(str(error), error.status)
+            return JsonResponse(self.error, status=error.status)
+        except BadRequest:
+            return HttpResponseBadRequest()
+        self.request = request
+        return request
+
+    def _factory(self) -> RequestFactory:
+        scheme = self.factory_defaults.get("wsgi.url_scheme", "http")
+        handshake = Handshake(
+            path="/",
+            secure=scheme == "https",
+            client=("127.0.0.1", 0),
+            server=(_own_host(), 443 if scheme == "https" else 80),
+        )
+        return RequestFactory(handshake, get_settings(), meta=self.factory_defaults)
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _loads(message: str | bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return _NOTHING
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def _own_host() -> str:
+    """A name that ALLOWED_HOSTS lets through, for a message that came without a Host."""
+    for host in django_settings.ALLOWED_HOSTS:
+        if "*" not in host:
+            return host.removeprefix(".")
+    return "localhost"
