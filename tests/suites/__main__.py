@@ -28,8 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     for suite in choose(prepare(), options):
         reasons = known.get(suite.name, {})
+        if options.wire:
+            reasons = reasons | known.get(f"{suite.name}-wire", {})
         http = suite.run_http(fresh=options.fresh)
-        message = suite.run_message({"WSREQUEST_SUITES_JSON": "1"} if options.json else {})
+        message = suite.run_message(switches(options))
         results.append((suite.name, Comparison(http, message, reasons)))
     for name, comparison in results:
         report(name, comparison)
@@ -47,10 +49,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.suites", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a share of both, under two minutes")
     parser.add_argument("--json", action="store_true", help="send JSON bodies as plain data")
+    parser.add_argument("--wire", action="store_true", help="read each response from the wire")
     parser.add_argument("--fresh", action="store_true", help="run over HTTP again as well")
     parser.add_argument("--django", nargs="+", metavar="LABEL", help="only these, of Django's")
     parser.add_argument("--drf", nargs="+", metavar="FILE", help="only these, of DRF's")
     return parser.parse_args(arguments)
+
+
+def switches(options: argparse.Namespace) -> dict[str, str]:
+    """Say to the processes of the suite how messages are to be sent."""
+    chosen = {"WSREQUEST_SUITES_JSON": options.json, "WSREQUEST_SUITES_WIRE": options.wire}
+    return {name: "1" for name, on in chosen.items() if on}
 
 
 def choose(environment: Environment, options: argparse.Namespace) -> list[Suite]:

@@ -44,7 +44,6 @@ DJANGO: tuple[str, ...] = (
 )
 
 DJANGO_SHORT: tuple[str, ...] = (
-    "admin_docs",
     "admin_views.test_actions",
     "admin_views.test_nav_sidebar",
     "auth_tests.test_middleware",
@@ -73,7 +72,12 @@ DJANGO_SHORT: tuple[str, ...] = (
     "test_client",
     "test_client_regress",
     "urlpatterns_reverse",
-    "view_tests",
+    "view_tests.tests.test_csrf",
+    "view_tests.tests.test_defaults",
+    "view_tests.tests.test_i18n",
+    "view_tests.tests.test_json",
+    "view_tests.tests.test_specials",
+    "view_tests.tests.test_static",
 )
 
 DRF: tuple[str, ...] = ("tests",)

@@ -23,6 +23,7 @@ from django.http import HttpResponseBase
 from django.test import client as test_client
 
 from overmessage import record
+from overmessage.wire import over_the_wire
 
 MODE_VARIABLE = "WSREQUEST_SUITES_MODE"
 JSON_VARIABLE = "WSREQUEST_SUITES_JSON"
@@ -102,6 +103,7 @@ def call(self: test_client.ClientHandler, environ: dict[str, Any]) -> HttpRespon
     with connections_kept_open():
         response = request.get_response()
     test_client.conditional_content_removal(request.request, response)
+    over_the_wire(request.request.method, response)
     response.wsgi_request = request.request
     close_with_the_stream(response)
     return response
@@ -159,6 +161,7 @@ async def acall(self: test_client.AsyncClientHandler, scope: dict[str, Any]) -> 
     with connections_kept_open():
         response = await request.aget_response()
     test_client.conditional_content_removal(request.request, response)
+    over_the_wire(request.request.method, response)
     response.asgi_request = request.request
     close_with_the_stream(response)
     return response
