@@ -50,9 +50,11 @@ export class FrameLog {
     if ("ping" in message) return line("ping", "muted");
     if ("cancel" in message) return line(`cancel ${this.#asked.get(message.cancel)?.what ?? message.cancel}`, "muted");
     const method = String(message.method ?? "GET").toUpperCase();
-    const what = `${method} ${message.url ?? "(no url)"}`;
-    if (message.id !== undefined) this.#asked.set(message.id, { what, at: now });
-    return line(h("span", {}, h("b", { class: "method" }, method), ` ${message.url ?? "(no url)"}`));
+    const url = message.url ?? "(no url)";
+    // Of a GET, an object is the query string.
+    const query = method === "GET" && message.data ? `?${new URLSearchParams(message.data)}` : "";
+    if (message.id !== undefined) this.#asked.set(message.id, { what: `${method} ${url}${query}`, at: now });
+    return line(h("span", {}, h("b", { class: "method" }, method), ` ${url}`, h("span", { class: "query" }, query)));
   }
 
   #describeReceived(message, now) {
