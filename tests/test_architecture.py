@@ -45,6 +45,7 @@ ROOMS = {
     "conf": Room(2),
     "lifecycle": Room(3),
     "push": Room(3),
+    "outbox": Room(4, only=frozenset()),
     "session": Room(5),
     "live": Room(5),
     "transports": Room(6),
