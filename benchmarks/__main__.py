@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class Bench:
 
     def ask(self, contender: Contender, server: Server) -> Sample:
         assert contender.load is not None
-        try:
+        with explained(f"{contender}", server):
             return uvloop.run(
                 load.measure(
                     contender.load,
@@ -107,9 +107,6 @@ class Bench:
                     seconds=self.pace.seconds,
                 )
             )
-        except Exception as error:
-            error.add_note(f"{contender}; the server said:\n{server.log.read_text()[-2000:]}")
-            raise
 
     def count_connections(self) -> None:
         """Make 640 requests with a query each, and see how many connections stay open."""
@@ -120,11 +117,22 @@ class Bench:
             (DJANGO, "asgi_django", load.HTTPLoad("/row/", 16)),
         ):
             with self.server(f"{name}-connections", uvicorn(application)) as server:
-                tally = uvloop.run(load.count(asked, server.port, CONNECTION_REQUESTS))
+                with explained("Counting connections", server):
+                    tally = uvloop.run(load.count(asked, server.port, CONNECTION_REQUESTS))
                 left = self.database.connections(server.name)
             self.results.connections.append(
                 Connections(NAMES[name], CONNECTION_REQUESTS, tally.failed, left)
             )
+
+
+@contextmanager
+def explained(what: str, server: Server) -> Iterator[None]:
+    """Add to an error what was being done, and what the server said meanwhile."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"{what}; the server said:\n{server.log.read_text()[-2000:]}")
+        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -80,6 +80,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
     tally: Tally
+    error: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -88,13 +89,14 @@ class Connection(asyncio.Protocol):
         try:
             self.consume(data)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it ends the load
-            self.tally.fail(error)
+            self.error = error
             self.transport.abort()
         else:
             self.tally.settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.tally.fail(exc or ConnectionError("The server closed the connection."))
+        self.error = self.error or exc or ConnectionError("The server closed the connection.")
+        self.tally.fail(self.error)
 
     def consume(self, data: bytes) -> None:
         raise NotImplementedError
@@ -225,9 +227,10 @@ class SocketConnection(Connection):
             self.transport.write(b"".join([self._frames[slot] for slot in slots]))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if not self.opened.done():
-            self.opened.set_exception(exc or ConnectionError("No handshake."))
+        if self.opened.done():
+            super().connection_lost(exc)
+        else:
+            self.opened.set_exception(self.error or exc or ConnectionError("No handshake."))
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
