@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.core.handlers.base import BaseHandler
@@ -29,6 +29,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
+from wsrequest.lifecycle.hop import hop
 from wsrequest.lifecycle.request import SocketRequest
 
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -70,7 +71,7 @@ class AsyncHandler(BaseHandler):
         try:
             response: HttpResponseBase = await self._middleware_chain(request)
         except BaseException:  # cancelled, or past Django's own handling
-            await sync_to_async(_abandon, thread_sensitive=True)(self, request)
+            await hop(_abandon, self, request)
             raise
         return response
 
@@ -106,15 +107,23 @@ class AsyncHandler(BaseHandler):
                     self.adapt_method_mode(True, instance.process_template_response)
                 )
             if hasattr(instance, "process_exception"):
-                self._exception_middleware.append(self.adapt_method_mode(False, instance.process_exception))
+                self._exception_middleware.append(
+                    self.adapt_method_mode(False, instance.process_exception)
+                )
             if in_async_mode and _is_fusible(instance):
                 if not inner_is_async:
                     inner, inner_is_async = handler, True
                 run = (instance, *run)
             else:
-                run, inner, inner_is_async = (), convert_exception_to_response(instance), in_async_mode
+                run, inner, inner_is_async = (
+                    (),
+                    convert_exception_to_response(instance),
+                    in_async_mode,
+                )
         self._view_middleware = resolution.view_middleware()
-        self._middleware_chain = _fuse((_Edge(self), *run), self._adapt(inner, inner_is_async, True, "the chain"))
+        self._middleware_chain = _fuse(
+            (_Edge(self), *run), self._adapt(inner, inner_is_async, True, "the chain")
+        )
 
     def resolve_request(self, request: HttpRequest) -> Any:
         """The match that the fused hop found already, or Django's own look-up."""
@@ -146,7 +155,9 @@ def view_is_async(path_info: str) -> bool:
     a middleware may set ``request.urlconf``, and either handler runs either kind of view."""
     try:
         return bool(iscoroutinefunction(get_resolver().resolve(path_info).func))
-    except Exception:  # Http404, or whatever a converter raises: the lifecycle will meet it again, and answer
+    except (
+        Exception
+    ):  # Http404, or whatever a converter raises: the lifecycle will meet it again, and answer
         return False
 
 
@@ -197,10 +208,14 @@ class _Edge:
     def process_request(self, request: SocketRequest) -> None:
         _start(self._handler, request)
 
-    def process_response(self, request: SocketRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(
+        self, request: SocketRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
         response._resource_closers.append(request.close)
         if response.status_code >= 400:
-            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+            log_response(
+                "%s: %s", response.reason_phrase, request.path, response=response, request=request
+            )
         _owned(self._handler, response)
         if not response.streaming:
             response.close()
@@ -285,7 +300,9 @@ def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
                 return response, depth + 1
         return None, len(run)
 
-    def call_after(request: HttpRequest, response: HttpResponseBase, depth: int) -> HttpResponseBase:
+    def call_after(
+        request: HttpRequest, response: HttpResponseBase, depth: int
+    ) -> HttpResponseBase:
         for hook in reversed(after[:depth]):
             if hook is None:
                 continue
@@ -295,15 +312,12 @@ def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
                 response = response_for_exception(request, error)
         return response
 
-    hop_before = sync_to_async(call_before, thread_sensitive=True)
-    hop_after = sync_to_async(call_after, thread_sensitive=True)
-
     async def fused(request: HttpRequest) -> HttpResponseBase:
-        response, depth = await hop_before(request) if hops_before else call_before(request)
+        response, depth = await hop(call_before, request) if hops_before else call_before(request)
         if response is None:
             response = await inner(request)
         if any(after[:depth]):
-            response = await hop_after(request, response, depth)
+            response = await hop(call_after, request, response, depth)
         return response
 
     return fused

@@ -12,13 +12,14 @@ import contextvars
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import SyncToAsync
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from wsrequest.lifecycle.handler import async_handler, sync_handler, view_is_async
+from wsrequest.lifecycle.hop import MessageThread, hop
 from wsrequest.lifecycle.request import SocketRequest
-from wsrequest.lifecycle.runner import pin_context, worker_pool
+from wsrequest.lifecycle.runner import worker_pool
 
 
 def run_inline(request: SocketRequest) -> HttpResponseBase:
@@ -52,13 +53,12 @@ def _respond(request: SocketRequest) -> HttpResponseBase:
 
 async def _arespond(request: SocketRequest) -> HttpResponseBase:
     if SyncToAsync.thread_sensitive_context.get(None) is None:
-        pool = worker_pool()
-        worker = pool.lease()
-        pin_context(worker)
-        pool.release(worker)
+        thread = MessageThread(worker_pool())
+        thread.enter()
+        thread.release()  # at once: nobody tells when a caller is done, and it is only about whom the pool spares
     if view_is_async(request.path_info):
         return await async_handler().respond(request)
-    return await sync_to_async(_respond, thread_sensitive=True)(request)
+    return await hop(_respond, request)
 
 
 async def _in(context: contextvars.Context, work: Any) -> Any:
@@ -105,7 +105,7 @@ class _AsyncParts:
             self._pull: Callable[[], Any] = lambda: anext(iterator, None)
         else:
             pulled = iter(parts)
-            self._pull = lambda: sync_to_async(next, thread_sensitive=True)(pulled, None)
+            self._pull = lambda: hop(next, pulled, None)
         self._response = response
         self._context = context
 
@@ -115,7 +115,7 @@ class _AsyncParts:
     async def __anext__(self) -> bytes:
         part = await _in(self._context, self._next())
         if part is None:
-            await _in(self._context, sync_to_async(self._response.close, thread_sensitive=True)())
+            await _in(self._context, hop(self._response.close))
             raise StopAsyncIteration
         return part  # type: ignore[no-any-return]
 

@@ -15,7 +15,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.core.exceptions import BadRequest
 from django.db import connections
 from django.http import HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
@@ -25,7 +24,13 @@ from django.utils import timezone, translation
 
 from wsrequest.conf import get_settings
 from wsrequest.errors import MessageError, ViewFailed, WSRequestError
-from wsrequest.lifecycle.handler import any_view_is_async, async_handler, sync_handler, view_is_async
+from wsrequest.lifecycle.handler import (
+    any_view_is_async,
+    async_handler,
+    sync_handler,
+    view_is_async,
+)
+from wsrequest.lifecycle.hop import MessageThread, hop, settle
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, has_body, head_of, reply_to
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
@@ -128,15 +133,20 @@ class PoolRunner:
         sink.running(task)
 
     async def _run_async(self, call: Call, sink: Sink) -> None:
-        worker = self.pool.lease()
+        thread = MessageThread(self.pool, self._bridge)
+        thread.enter()
         try:
-            pin_context(worker)
             await _answer_async(call, sink)
         finally:
-            self.pool.release(worker)
+            thread.release()
 
     async def _run_stream(
-        self, worker: Worker, context: contextvars.Context, response: StreamingHttpResponse, call: Call, sink: Sink
+        self,
+        worker: Worker,
+        context: contextvars.Context,
+        response: StreamingHttpResponse,
+        call: Call,
+        sink: Sink,
     ) -> None:
         """Go on with the stream that a synchronous view returned. Its iterator stays on the thread and in the context of
         the view, where its language and its database cursor are."""
@@ -147,12 +157,16 @@ class PoolRunner:
                 await _pump(_async_parts(response), response, call, sink)
             else:
                 pull = functools.partial(next, iter(response.streaming_content), None)
-                await _pump(_pulled_parts(lambda: self._on(worker, context, pull)), response, call, sink)
+                await _pump(
+                    _pulled_parts(lambda: self._on(worker, context, pull)), response, call, sink
+                )
         finally:
             await self._on(worker, context, response.close)
             self.pool.release(worker)
 
-    async def _on(self, worker: Worker, context: contextvars.Context, function: Callable[[], T]) -> T:
+    async def _on(
+        self, worker: Worker, context: contextvars.Context, function: Callable[[], T]
+    ) -> T:
         """Call the function on this very thread, in this very context (not in a copy of it)."""
         future: asyncio.Future[T] = self.loop.create_future()
 
@@ -160,9 +174,9 @@ class PoolRunner:
             try:
                 result = context.run(function)
             except BaseException as error:
-                self._bridge.call(_settle, future, None, error)
+                self._bridge.call(settle, future, None, error)
             else:
-                self._bridge.call(_settle, future, result, None)
+                self._bridge.call(settle, future, result, None)
 
         worker.run_here(job)
         return await future
@@ -176,17 +190,6 @@ def _pool(size: int) -> WorkerPool:
 def worker_pool() -> WorkerPool:
     """The process's pool: ``WSREQUEST["WORKERS"]`` threads for everything synchronous."""
     return _pool(get_settings().workers)
-
-
-def pin_context(worker: Worker) -> None:
-    """From here on, thread-sensitive code of the current context runs on this worker.
-
-    This is asgiref's "one thread for one request" on a thread of our pool. (Its ``ThreadSensitiveContext(executor=...)``
-    would refuse the database to tasks that a view started and that outlive it; under Django's own handler those work.)
-    """
-    key = ThreadSensitiveContext()
-    SyncToAsync.thread_sensitive_context.set(key)
-    SyncToAsync.context_to_thread_executor[key] = worker
 
 
 def _run_sync(call: Call) -> Reply | WSRequestError | StreamingHttpResponse:
@@ -223,7 +226,7 @@ async def _answer_async(call: Call, sink: Sink) -> None:
             sink.respond(_head_only(response, call) if response.streaming else call.reply(response))
     finally:
         if not response.closed:
-            await sync_to_async(response.close, thread_sensitive=True)()
+            await hop(response.close)
 
 
 def _head_only(response: HttpResponseBase, call: Call) -> Reply:
@@ -262,7 +265,7 @@ async def _async_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes,
 def _thread_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
     """A synchronous iterator under an asynchronous view, on the thread of its message."""
     iterator = iter(response.streaming_content)
-    return _pulled_parts(lambda: sync_to_async(next, thread_sensitive=True)(iterator, None))
+    return _pulled_parts(lambda: hop(next, iterator, None))
 
 
 async def _pulled_parts(pull: Callable[[], Any]) -> AsyncGenerator[bytes, None]:
@@ -301,12 +304,3 @@ def _report(outcome: Reply | WSRequestError, sink: Sink) -> None:
 def _deliver(outcome: Reply | WSRequestError, sink: Sink) -> None:
     _report(outcome, sink)
     sink.finished()
-
-
-def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

@@ -12,29 +12,24 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from typing import Any, ParamSpec, TypeVar
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from typing import Any
 
 #: A job is given the thread that runs it, and must not raise.
 Job = Callable[["Worker"], None]
 
 
-class Worker(Executor):
+class Worker:
     """One thread of the pool.
 
     It runs the pool's jobs and those that are pinned to it: a message whose synchronous parts come one after the
     other (the hooks around an async view, the chunks of a stream) needs all of them on one thread, where its database
     connection and asgiref's Locals are. Between two of them the thread is free for others.
-    As an ``Executor`` it serves as the thread of asgiref's ``sync_to_async(thread_sensitive=True)``.
     """
 
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool = pool
-        #: How many messages have pinned themselves to this thread.
-        self.leases = 0
+        #: How many messages are pinned to this thread.
+        self.pins = 0
         self.pinned: deque[Job] = deque()
         # A lock used as a gate: held while the thread is to sleep, released once for each waking.
         self.gate = threading.Lock()
@@ -46,23 +41,6 @@ class Worker(Executor):
         """Queue a job for this very thread, before those of the pool."""
         self.pinned.append(job)
         self._pool.unpark(self)
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """:meth:`run_here` as ``concurrent.futures`` has it."""
-        future: Future[T] = Future()
-
-        def job(worker: Worker) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = fn(*args, **kwargs)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        self.run_here(job)
-        return future
 
     def join(self, timeout: float | None = None) -> None:
         self._thread.join(timeout)
@@ -104,24 +82,15 @@ class WorkerPool:
         if not self._waking:
             self._wake_one()
 
-    def lease(self) -> Worker:
-        """A thread for a message that wants all its jobs on one; give it back with :meth:`release`."""
-        with self._lock:
-            if not self._idle and len(self.workers) < self.size:
-                self._start()
-            worker = min(self._idle or self.workers, key=_leases)
-            worker.leases += 1
-            return worker
-
     def pin(self, worker: Worker) -> None:
-        """Lease this very thread, from one of its own jobs."""
+        """A message wants its further jobs on this thread: spare it, where there is a choice, until :meth:`release`."""
         with self._lock:
-            worker.leases += 1
+            worker.pins += 1
 
     def release(self, worker: Worker) -> None:
-        """The message that leased this thread has ended."""
+        """A message that was pinned to this thread has ended."""
         with self._lock:
-            worker.leases -= 1
+            worker.pins -= 1
 
     @property
     def waiting(self) -> int:
@@ -182,8 +151,8 @@ class WorkerPool:
                 self._start()
             # A thread to which no message is pinned goes first, so that a long job makes none of them wait.
             worker = self._idle[-1]
-            if worker.leases:
-                worker = min(self._idle, key=_leases)
+            if worker.pins:
+                worker = min(self._idle, key=_pins)
             self._idle.remove(worker)
             self._waking = True
         worker.gate.release()
@@ -194,8 +163,8 @@ class WorkerPool:
         self._idle.append(worker)
 
 
-def _leases(worker: Worker) -> int:
-    return worker.leases
+def _pins(worker: Worker) -> int:
+    return worker.pins
 
 
 class Bridge:
@@ -223,4 +192,6 @@ class Bridge:
             try:
                 callback(*args)
             except Exception as error:
-                self.loop.call_exception_handler({"message": f"{callback!r} failed", "exception": error})
+                self.loop.call_exception_handler(
+                    {"message": f"{callback!r} failed", "exception": error}
+                )
