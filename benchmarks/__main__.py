@@ -17,7 +17,7 @@ from benchmarks import load, plan, processes, report
 from benchmarks.floor import Floor
 from benchmarks.plan import BARE, DJANGO, GRANIAN, NAMES, SOCKET, Contender
 from benchmarks.postgres import Database, database
-from benchmarks.processes import Cores
+from benchmarks.processes import Cores, in_own_session
 from benchmarks.project.settings import WORKERS
 from benchmarks.results import Connections, Results, Verdict
 from benchmarks.samples import Sample
@@ -211,4 +211,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_own_session(main))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def raise_priority(pid: int) -> bool:
     except PermissionError:
         return False
     return True
+
+
+def in_own_session(function: Callable[[], int]) -> int:
+    """Call the function in a child process with a session of its own, and return what it returns.
+
+    So this program can have a priority of its own too; what interrupts it is passed on.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        sys.exit(function())
+    while True:
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        except KeyboardInterrupt:
+            os.kill(child, signal.SIGINT)
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
