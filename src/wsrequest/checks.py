@@ -23,12 +23,18 @@ from wsrequest.lifecycle.handler import each_view
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E001 and E002."""
     configured = getattr(django_settings, "WSREQUEST", {})
-    found: list[CheckMessage] = [Error(problem, id="wsrequest.E002") for problem in problems(configured)]
+    found: list[CheckMessage] = [
+        Error(problem, id="wsrequest.E002") for problem in problems(configured)
+    ]
     for key in configured if isinstance(configured, Mapping) else ():
         if key not in NAMES:
             nearest = difflib.get_close_matches(str(key).upper(), NAMES, n=1, cutoff=0.0)[0]
             found.append(
-                Error(f"WSREQUEST has no key {key!r}.", hint=f"Did you mean {nearest!r}?", id="wsrequest.E001")
+                Error(
+                    f"WSREQUEST has no key {key!r}.",
+                    hint=f"Did you mean {nearest!r}?",
+                    id="wsrequest.E001",
+                )
             )
     return found
 
@@ -36,7 +42,11 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 def check_atomic_requests(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W001."""
-    atomic = [alias for alias, database in django_settings.DATABASES.items() if database.get("ATOMIC_REQUESTS")]
+    atomic = [
+        alias
+        for alias, database in django_settings.DATABASES.items()
+        if database.get("ATOMIC_REQUESTS")
+    ]
     return [
         Warning(
             f"{view.__module__}.{view.__qualname__} is asynchronous, and ATOMIC_REQUESTS of database {alias!r} is on: "

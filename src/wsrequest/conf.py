@@ -107,7 +107,9 @@ def _problem(name: str, value: Any) -> str | None:
         return None if name in _MAY_BE_NONE else "can't be None."
     types = _TYPES.get(name, (int,))
     if not isinstance(value, types) or isinstance(value, bool):
-        return f"must be {' or '.join(kind.__name__ for kind in types)}, not {type(value).__name__}."
+        return (
+            f"must be {' or '.join(kind.__name__ for kind in types)}, not {type(value).__name__}."
+        )
     if isinstance(value, int | float) and value <= 0:
         return "must be greater than 0."
     if name == "path" and not value.startswith("/"):

@@ -54,7 +54,9 @@ class CookieJar:
             self._cookies.pop((name, path), None)
             expires = _expires(morsel, now)
             if expires is None or expires > now:
-                self._cookies[name, path] = _Cookie(morsel.coded_value, bool(morsel["secure"]), expires)
+                self._cookies[name, path] = _Cookie(
+                    morsel.coded_value, bool(morsel["secure"]), expires
+                )
         self._cache()
 
     def _cache(self) -> None:

@@ -51,7 +51,9 @@ def reply_to(method: str | None, response: HttpResponse, omitted: frozenset[str]
     """A whole response that is not a stream."""
     reply = head_of(response, omitted)
     if has_body(method, response):
-        reply.data, reply.encoding = body_data(response.content, reply.headers.get("content-type", ""))
+        reply.data, reply.encoding = body_data(
+            response.content, reply.headers.get("content-type", "")
+        )
     return reply
 
 

@@ -44,7 +44,9 @@ def payload(request: Request) -> Payload:
         if raw == b"null":
             return Payload(content_type=content_type)
         if raw.startswith(b"{"):
-            return Payload(query=urlencode(list(_fields(_load(raw), request.id))), content_type=content_type)
+            return Payload(
+                query=urlencode(list(_fields(_load(raw), request.id))), content_type=content_type
+            )
     if content_type is None:
         return Payload(body=raw, content_type=JSON)
     return Payload("", *_typed(raw, content_type, request.id))
@@ -90,7 +92,9 @@ def _typed(raw: bytes, content_type: str, id: int | str | None) -> tuple[bytes, 
         return urlencode(list(_fields(value, id))).encode(), content_type
     if isinstance(value, dict) and media_type == MULTIPART:
         return _multipart(value, content_type, id)
-    raise InvalidField("data", f"under this content type it is a string{_or_object(media_type)}", id)
+    raise InvalidField(
+        "data", f"under this content type it is a string{_or_object(media_type)}", id
+    )
 
 
 def _or_object(media_type: str) -> str:
@@ -108,7 +112,9 @@ def _bytes(text: str, charset: str, id: int | str | None) -> bytes:
     try:
         return text.encode(charset)
     except (UnicodeEncodeError, LookupError):
-        raise InvalidField("data", "can't be encoded in the charset of its content type", id) from None
+        raise InvalidField(
+            "data", "can't be encoded in the charset of its content type", id
+        ) from None
 
 
 def _fields(value: dict[str, Any], id: int | str | None) -> Iterator[tuple[bytes, bytes]]:
@@ -125,7 +131,9 @@ def _scalar(value: Any, id: int | str | None) -> str:
         return value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    raise InvalidField("data", "a form or query has strings, numbers, booleans and lists of them as values", id)
+    raise InvalidField(
+        "data", "a form or query has strings, numbers, booleans and lists of them as values", id
+    )
 
 
 def _multipart(value: dict[str, Any], content_type: str, id: int | str | None) -> tuple[bytes, str]:
@@ -155,7 +163,9 @@ def _file(item: dict[str, Any], id: int | str | None) -> tuple[str, str, bytes]:
     name, content = item.get("filename"), item.get("content")
     file_type = item.get("content_type", "application/octet-stream")
     if not (isinstance(name, str) and isinstance(content, str) and isinstance(file_type, str)):
-        raise InvalidField("data", "a file is {filename, content_type, content}, with content in base64", id)
+        raise InvalidField(
+            "data", "a file is {filename, content_type, content}, with content in base64", id
+        )
     if not file_type.isprintable():
         raise InvalidField("data", "a file's content_type has a control character", id)
     try:
@@ -166,5 +176,3 @@ def _file(item: dict[str, Any], id: int | str | None) -> tuple[str, str, bytes]:
 
 def _escaped(name: str) -> str:
     return name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
-
-

@@ -113,7 +113,9 @@ _PARTS = msgspec.json.Decoder(list[Raw])
 _REQUEST = msgspec.json.Decoder(Request)
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
 _NAMES = msgspec.json.Decoder(dict[str, Raw])
-_CONTROLS: dict[str, msgspec.json.Decoder[Cancel] | msgspec.json.Decoder[Ping] | msgspec.json.Decoder[Pong]] = {
+_CONTROLS: dict[
+    str, msgspec.json.Decoder[Cancel] | msgspec.json.Decoder[Ping] | msgspec.json.Decoder[Pong]
+] = {
     "cancel": msgspec.json.Decoder(Cancel),
     "ping": msgspec.json.Decoder(Ping),
     "pong": msgspec.json.Decoder(Pong),

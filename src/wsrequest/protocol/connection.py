@@ -31,7 +31,13 @@ class Connection:
     """
 
     def __init__(
-        self, codec: JSONCodec, limits: Limits, *, negotiated: bool, now: float, ping_interval: float | None
+        self,
+        codec: JSONCodec,
+        limits: Limits,
+        *,
+        negotiated: bool,
+        now: float,
+        ping_interval: float | None,
     ) -> None:
         """``negotiated``: the client asked for a subprotocol, so it takes arrays and control messages.
         ``now`` and ``ping_interval`` are seconds on the caller's clock."""
@@ -90,9 +96,13 @@ class Connection:
             )
         )
 
-    def send_chunk(self, id: ExchangeId, chunk: str, encoding: Literal["base64"] | UnsetType = UNSET) -> bytes:
+    def send_chunk(
+        self, id: ExchangeId, chunk: str, encoding: Literal["base64"] | UnsetType = UNSET
+    ) -> bytes:
         """A piece of a stream."""
-        return self.codec.encode(Chunk(id=UNSET if id is None else id, chunk=chunk, encoding=encoding))
+        return self.codec.encode(
+            Chunk(id=UNSET if id is None else id, chunk=chunk, encoding=encoding)
+        )
 
     def send_end(self, id: ExchangeId, error: WSRequestError | None = None) -> bytes:
         """The end of a stream, with the error that cut it short. Closes the exchange."""
