@@ -32,6 +32,7 @@ from django.utils.module_loading import import_string
 from wsrequest.lifecycle.hop import hop
 from wsrequest.lifecycle.request import SocketRequest
 
+Hook = Callable[..., Any]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 logger = logging.getLogger("wsrequest")
@@ -100,16 +101,7 @@ class AsyncHandler(BaseHandler):
                 continue
             if instance is None:
                 raise ImproperlyConfigured(f"Middleware factory {path} returned None.")
-            if hasattr(instance, "process_view"):
-                view_hooks.insert(0, instance.process_view)
-            if hasattr(instance, "process_template_response"):
-                self._template_response_middleware.append(
-                    self.adapt_method_mode(True, instance.process_template_response)
-                )
-            if hasattr(instance, "process_exception"):
-                self._exception_middleware.append(
-                    self.adapt_method_mode(False, instance.process_exception)
-                )
+            self._collect_hooks(instance, view_hooks)
             if in_async_mode and _is_fusible(instance):
                 if not inner_is_async:
                     inner, inner_is_async = handler, True
@@ -124,6 +116,19 @@ class AsyncHandler(BaseHandler):
         self._middleware_chain = _fuse(
             (_Edge(self), *run), self._adapt(inner, inner_is_async, True, "the chain")
         )
+
+    def _collect_hooks(self, instance: Any, view_hooks: list[Callable[..., Any]]) -> None:
+        if hasattr(instance, "process_view"):
+            view_hooks.insert(0, instance.process_view)
+        if hasattr(instance, "process_template_response"):
+            hook = self.adapt_method_mode(True, instance.process_template_response)
+            self._template_response_middleware.append(hook)
+        if hasattr(
+            instance, "process_exception"
+        ):  # Django calls these synchronously in either mode
+            self._exception_middleware.append(
+                self.adapt_method_mode(False, instance.process_exception)
+            )
 
     def resolve_request(self, request: HttpRequest) -> Any:
         """The match that the fused hop found already, or Django's own look-up."""
@@ -273,11 +278,7 @@ def _is_fusible(instance: Any) -> bool:
 
 
 def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
-    """A handler that runs the hooks of these elements (the outermost first) around ``inner``, in two hops at most.
-
-    The same as nesting them: an element whose ``process_request`` answered sees its own ``process_response``, one that
-    raised does not, and each exception becomes a response before the next element outward sees it.
-    """
+    """A handler that runs the hooks of these elements (the outermost first) around ``inner``, in two hops at most."""
     if not run:
         return inner
     before = [getattr(element, "process_request", None) for element in run]
@@ -287,40 +288,52 @@ def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
         for element, hook in zip(run, before, strict=True)
     )
 
-    def call_before(request: HttpRequest) -> tuple[HttpResponseBase | None, int]:
-        """The response, if there is one already, and how many elements are to see it."""
-        for depth, hook in enumerate(before):
-            if hook is None:
-                continue
-            try:
-                response = hook(request)
-            except Exception as error:
-                return response_for_exception(request, error), depth
-            if response:
-                return response, depth + 1
-        return None, len(run)
-
-    def call_after(
-        request: HttpRequest, response: HttpResponseBase, depth: int
-    ) -> HttpResponseBase:
-        for hook in reversed(after[:depth]):
-            if hook is None:
-                continue
-            try:
-                response = hook(request, response)
-            except Exception as error:
-                response = response_for_exception(request, error)
-        return response
-
     async def fused(request: HttpRequest) -> HttpResponseBase:
-        response, depth = await hop(call_before, request) if hops_before else call_before(request)
+        if hops_before:
+            response, depth = await hop(_call_before, before, request)
+        else:
+            response, depth = _call_before(before, request)
         if response is None:
             response = await inner(request)
         if any(after[:depth]):
-            response = await hop(call_after, request, response, depth)
+            response = await hop(_call_after, after[:depth], request, response)
         return response
 
     return fused
+
+
+# The two below do what nested middleware would do: an element whose ``process_request`` answered sees the response in
+# its own ``process_response``, one that raised does not, and each exception becomes a response before the next
+# element outward sees it.
+
+
+def _call_before(
+    hooks: Sequence[Hook | None], request: HttpRequest
+) -> tuple[HttpResponseBase | None, int]:
+    """The response, if an element gave one, and how many elements are to see the response on its way out."""
+    for depth, hook in enumerate(hooks):
+        if hook is None:
+            continue
+        try:
+            response = hook(request)
+        except Exception as error:  # noqa: BLE001 (as convert_exception_to_response does)
+            return response_for_exception(request, error), depth
+        if response:
+            return response, depth + 1
+    return None, len(hooks)
+
+
+def _call_after(
+    hooks: Sequence[Hook | None], request: HttpRequest, response: HttpResponseBase
+) -> HttpResponseBase:
+    for hook in reversed(hooks):
+        if hook is None:
+            continue
+        try:
+            response = hook(request, response)
+        except Exception as error:  # noqa: BLE001 (as above)
+            response = response_for_exception(request, error)
+    return response
 
 
 def _start(handler: BaseHandler, request: SocketRequest) -> None:

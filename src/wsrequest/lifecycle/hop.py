@@ -86,7 +86,7 @@ class MessageThread(Executor):
         def job(worker: Worker) -> None:
             try:
                 result = context.run(inside)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 (handed to who waits)
                 self._bridge.call(settle, future, None, error)
             else:
                 self._bridge.call(settle, future, result, None)
@@ -106,7 +106,7 @@ class MessageThread(Executor):
                 return
             try:
                 result = fn(*args, **kwargs)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 (handed to who waits)
                 future.set_exception(error)
             else:
                 future.set_result(result)

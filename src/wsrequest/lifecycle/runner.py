@@ -116,7 +116,7 @@ class PoolRunner:
             own_context = context.copy()
             try:
                 outcome = own_context.run(_run_sync, call)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 (sys.exit() in a view ends that view only)
                 outcome = _failure(error, call)
             if isinstance(outcome, StreamingHttpResponse):
                 self.pool.pin(worker)
@@ -173,7 +173,7 @@ class PoolRunner:
         def job(worker: Worker) -> None:
             try:
                 result = context.run(function)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 (handed to who waits)
                 self._bridge.call(settle, future, None, error)
             else:
                 self._bridge.call(settle, future, result, None)
@@ -215,7 +215,7 @@ async def _answer_async(call: Call, sink: Sink) -> None:
         response = await async_handler().respond(request)
     except asyncio.CancelledError:
         raise
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (as in a thread: not even sys.exit() ends the loop)
         sink.fail(_failure(error, call))
         return
     try:
@@ -246,7 +246,7 @@ async def _pump(
                     await sink.chunk(part[start : start + CHUNK_SIZE])
     except asyncio.CancelledError:
         raise
-    except BaseException as failure:
+    except BaseException as failure:  # noqa: BLE001 (the same, from a view's iterator)
         error = _failure(failure, call)
     sink.end(error)
 

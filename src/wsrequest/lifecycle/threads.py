@@ -191,7 +191,7 @@ class Bridge:
             callback, args = self._calls.popleft()
             try:
                 callback(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (the calls after it are still to be made)
                 self.loop.call_exception_handler(
                     {"message": f"{callback!r} failed", "exception": error}
                 )
