@@ -54,7 +54,7 @@ demo: $(VENV)/.demo ## Run the demo on http://127.0.0.1:8000/ (PORT=... for anot
 	@$(MANAGE) seed
 	@printf '\n  The demo is at \033[1mhttp://127.0.0.1:%s/\033[0m (Ctrl+C stops it)\n\n' $(PORT)
 	@exec $(BIN)/python -m uvicorn --app-dir examples/snippets --host 127.0.0.1 --port $(PORT) \
-		--ws websockets --ws-per-message-deflate false --log-level warning demo.asgi:application
+		--ws-per-message-deflate false --log-level warning demo.asgi:application
 
 # --- tests ------------------------------------------------------------------------------------------
 
