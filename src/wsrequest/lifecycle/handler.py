@@ -81,8 +81,7 @@ class AsyncHandler(BaseHandler):
         hops, ``inner`` is the handler within them."""
         self._template_response_middleware = []
         self._exception_middleware = []
-        view_hooks: list[Callable[..., Any]] = []
-        resolution = _Resolution(self, view_hooks)
+        resolution = _Resolution(self)
         run: tuple[Any, ...] = (resolution,)
         inner, inner_is_async = convert_exception_to_response(self._get_response_async), True
         for path in reversed(django_settings.MIDDLEWARE):
@@ -101,7 +100,7 @@ class AsyncHandler(BaseHandler):
                 continue
             if instance is None:
                 raise ImproperlyConfigured(f"Middleware factory {path} returned None.")
-            self._collect_hooks(instance, view_hooks)
+            self._collect_hooks(instance, resolution.hooks)
             if in_async_mode and _is_fusible(instance):
                 if not inner_is_async:
                     inner, inner_is_async = handler, True
@@ -112,7 +111,7 @@ class AsyncHandler(BaseHandler):
                     convert_exception_to_response(instance),
                     in_async_mode,
                 )
-        self._view_middleware = resolution.view_middleware()
+        self._view_middleware = resolution.complete()
         self._middleware_chain = _fuse(
             (_Edge(self), *run), self._adapt(inner, inner_is_async, True, "the chain")
         )
@@ -205,8 +204,6 @@ _RESOLVED = "_wsrequest_resolved"
 class _Edge:
     """The outermost element of the chain: the signals and the end of a request, as Django's handlers have them."""
 
-    needs_thread = True
-
     def __init__(self, handler: BaseHandler) -> None:
         self._handler = handler
 
@@ -230,13 +227,11 @@ class _Edge:
 class _Resolution:
     """The innermost element: finds the view and calls the ``process_view`` hooks, in the hop of the request hooks."""
 
-    def __init__(self, handler: AsyncHandler, hooks: list[Callable[..., Any]]) -> None:
+    def __init__(self, handler: AsyncHandler) -> None:
         self._handler = handler
-        self._hooks = hooks
-
-    @property
-    def needs_thread(self) -> bool:
-        return bool(self._hooks) and self._fused
+        self.hooks: list[Callable[..., Any]] = []
+        self._fused = False
+        self.needs_thread = False
 
     def process_request(self, request: SocketRequest) -> None:
         if not self._fused:
@@ -244,21 +239,20 @@ class _Resolution:
         match = self._handler.resolve_request(request)
         callback, args, kwargs = match
         response = None
-        for hook in self._hooks:
+        for hook in self.hooks:
             response = hook(request, callback, args, kwargs)
             if response:
                 break
         request.__dict__[_RESOLVED] = _Resolved(match, response)
 
-    def view_middleware(self) -> list[Callable[..., Awaitable[HttpResponseBase | None]]]:
-        """What BaseHandler is to call as view middleware: the response found here, where the hooks were fused."""
+    def complete(self) -> list[Callable[..., Awaitable[HttpResponseBase | None]]]:
+        """All hooks are known: what BaseHandler is to call as view middleware. Where all are synchronous, they were
+        called here, and it only asks for the response."""
+        self._fused = not any(iscoroutinefunction(hook) for hook in self.hooks)
+        self.needs_thread = self._fused and bool(self.hooks)
         if self._fused:
-            return [self._response] if self._hooks else []
-        return [self._handler.adapt_method_mode(True, hook) for hook in self._hooks]
-
-    @property
-    def _fused(self) -> bool:
-        return not any(iscoroutinefunction(hook) for hook in self._hooks)
+            return [self._response] if self.hooks else []
+        return [self._handler.adapt_method_mode(True, hook) for hook in self.hooks]
 
     async def _response(self, request: SocketRequest, *args: Any) -> HttpResponseBase | None:
         resolved: _Resolved = request.__dict__[_RESOLVED]
@@ -283,13 +277,12 @@ def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
         return inner
     before = [getattr(element, "process_request", None) for element in run]
     after = [getattr(element, "process_response", None) for element in run]
-    hops_before = any(
-        hook is not None and getattr(element, "needs_thread", True)
-        for element, hook in zip(run, before, strict=True)
-    )
+    # The view hooks are known only when all middleware is loaded, and this handler is made before.
+    resolution = run[-1] if isinstance(run[-1], _Resolution) else None
+    hops_before = any(before[:-1] if resolution else before)
 
     async def fused(request: HttpRequest) -> HttpResponseBase:
-        if hops_before:
+        if hops_before or (resolution is not None and resolution.needs_thread):
             response, depth = await hop(_call_before, before, request)
         else:
             response, depth = _call_before(before, request)
