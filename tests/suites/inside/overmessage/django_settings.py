@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from test_sqlite import *  # noqa: F403
 
-from overmessage import bridge, record
+from overmessage import client, record
 
 TEST_RUNNER = "overmessage.django_runner.RecordingRunner"
 # The suite uploads files of a few MiB in one request, which HTTP without a proxy lets through.
 WSREQUEST = {"MAX_MESSAGE_BYTES": 64 * 2**20}
 
 record.name_unittest_tests()
-bridge.install()
+client.install()

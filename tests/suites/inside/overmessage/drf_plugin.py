@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from overmessage import bridge, record
+from overmessage import bridge, client, record
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Run after the suite's own ``conftest.py``, which configures Django."""
-    bridge.install()
-    if bridge.over_messages():
+    client.install()
+    if client.over_messages():
         force_authentication()
 
 
