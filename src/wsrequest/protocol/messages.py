@@ -43,16 +43,20 @@ class Cancel(Struct, gc=False):
     cancel: Id
 
 
+#: What stands in a ping: any integer that every JSON peer can hold exactly.
+PingNumber = Annotated[int, Meta(ge=-(2**53 - 1), le=2**53 - 1)]
+
+
 class Ping(Struct, gc=False):
     """``{"ping": n}``; answered by a :class:`Pong`. Any message shows that the peer is alive."""
 
-    ping: int
+    ping: PingNumber
 
 
 class Pong(Struct, gc=False):
     """``{"pong": n}``, the answer to a :class:`Ping`. A stray one is ignored."""
 
-    pong: int
+    pong: PingNumber
 
 
 class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -64,7 +68,7 @@ class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
 
     id: Id | None | UnsetType = UNSET
     status: int
-    headers: dict[str, str] = {}
+    headers: dict[str, str]
     data: Any = UNSET
     encoding: Literal["base64"] | UnsetType = UNSET
     cookies: dict[str, dict[str, str | bool]] | UnsetType = UNSET
@@ -127,41 +131,43 @@ DENIED_HEADERS = frozenset(
 )
 DENIED_PREFIXES = ("x-forwarded-", "proxy-", "sec-websocket-")
 
-_METHOD = re.compile(r"[A-Za-z]+").fullmatch
 # RFC 9110's token without the underscore, which META can't tell from a hyphen (CVE-2026-3902).
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^`|~-]+").fullmatch
 _BAD_IN_VALUE = re.compile(r"[\0\r\n]").search
 _BAD_IN_URL = re.compile(r"[\x00-\x1f\x7f]").search
-_ABSOLUTE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
+_ABSOLUTE_URL = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:").match
 
 
 def checked(request: Request, rules: HeaderRules) -> Request:
-    """The same request in its normal form, or a :class:`~wsrequest.errors.MessageError` that says what is wrong."""
+    """The same request in its normal form. Raises a :class:`~wsrequest.errors.MessageError` that says what is wrong."""
     url = request.url
     if not url:
         raise MissingURL(request.id)
-    if url.startswith("//") or _ABSOLUTE_URL(url):
+    if _ABSOLUTE_URL(url):
         raise InvalidField("url", "send the path without scheme and domain", request.id)
     if _BAD_IN_URL(url):
         raise InvalidField("url", "percent-encode control characters", request.id)
-    method = request.method
-    if method is None:
-        request.method = "GET"
-    elif not _METHOD(method):
-        raise InvalidField("method", "it consists of letters", request.id)
-    else:
-        request.method = method.upper()
-        if request.method == "SUBSCRIBE":
-            raise NotSupported("SUBSCRIBE", request.id)
+    request.method = _checked_method(request)
     if request.headers:
-        request.headers = _checked_headers(request, rules)
+        request.headers = _checked_headers(request.headers, request, rules)
     return request
 
 
-def _checked_headers(request: Request, rules: HeaderRules) -> dict[str, str]:
-    assert request.headers is not None
+def _checked_method(request: Request) -> str:
+    method = request.method
+    if method is None:
+        return "GET"
+    if not (method.isascii() and method.isalpha()):
+        raise InvalidField("method", "it consists of letters", request.id)
+    method = method.upper()
+    if method == "SUBSCRIBE":
+        raise NotSupported("SUBSCRIBE", request.id)
+    return method
+
+
+def _checked_headers(sent: dict[str, str], request: Request, rules: HeaderRules) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
+    for name, value in sent.items():
         lower = name.lower()
         if problem := rules.problem(lower, value):
             raise InvalidField("headers", f"{name[:64]!r} {problem}", request.id)
