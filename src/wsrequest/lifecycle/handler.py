@@ -14,7 +14,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response, response_for_exception
 from django.core.signals import request_finished, request_started, setting_changed
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver, set_script_prefix, set_urlconf
 from django.utils.deprecation import MiddlewareMixin
@@ -47,7 +47,7 @@ class SyncHandler(BaseHandler):
     def __init__(self) -> None:
         self.load_middleware(is_async=False)
 
-    def respond(self, request: SocketRequest) -> HttpResponseBase:
+    def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Run the request, from ``request_started`` on; the caller closes the response, which ends the request."""
         _start(self, request)
         try:
@@ -55,19 +55,24 @@ class SyncHandler(BaseHandler):
         except BaseException:  # DEBUG_PROPAGATE_EXCEPTIONS, or sys.exit() in a view
             _abandon(self, request)
             raise
-        return _owned(self, response)
+        return _owned(self, request, response)
 
 
 class AsyncHandler(BaseHandler):
     """The chain for asynchronous views, with the synchronous hooks fused."""
 
+    if TYPE_CHECKING:  # Django's own, which its stubs leave out
+        _get_response_async: AsyncGetResponse
+        _template_response_middleware: list[Callable[..., Any]]
+        _exception_middleware: list[Callable[..., Any]]
+
     def __init__(self) -> None:
         self.load_middleware(is_async=True)
 
-    async def respond(self, request: SocketRequest) -> HttpResponseBase:
+    async def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Run the request. A response that is not a stream comes back closed already: its end (``request_finished``,
         which gives back database connections) shares the hop of the last hooks."""
-        set_script_prefix(request.script_name)
+        set_script_prefix(request.META["SCRIPT_NAME"])
         set_urlconf(django_settings.ROOT_URLCONF)
         try:
             response: HttpResponseBase = await self._middleware_chain(request)
@@ -83,7 +88,8 @@ class AsyncHandler(BaseHandler):
         self._exception_middleware = []
         resolution = _Resolution(self)
         run: tuple[Any, ...] = (resolution,)
-        inner, inner_is_async = convert_exception_to_response(self._get_response_async), True
+        inner: Any = convert_exception_to_response(self._get_response_async)
+        inner_is_async = True
         for path in reversed(django_settings.MIDDLEWARE):
             middleware = import_string(path)
             can_sync = getattr(middleware, "sync_capable", True)
@@ -122,12 +128,10 @@ class AsyncHandler(BaseHandler):
         if hasattr(instance, "process_template_response"):
             hook = self.adapt_method_mode(True, instance.process_template_response)
             self._template_response_middleware.append(hook)
-        if hasattr(
-            instance, "process_exception"
-        ):  # Django calls these synchronously in either mode
-            self._exception_middleware.append(
-                self.adapt_method_mode(False, instance.process_exception)
-            )
+        if hasattr(instance, "process_exception"):
+            # Django calls these synchronously in either mode.
+            hook = self.adapt_method_mode(False, instance.process_exception)
+            self._exception_middleware.append(hook)
 
     def resolve_request(self, request: HttpRequest) -> Any:
         """The match that the fused hop found already, or Django's own look-up."""
@@ -159,9 +163,7 @@ def view_is_async(path_info: str) -> bool:
     a middleware may set ``request.urlconf``, and either handler runs either kind of view."""
     try:
         return bool(iscoroutinefunction(get_resolver().resolve(path_info).func))
-    except (
-        Exception
-    ):  # Http404, or whatever a converter raises: the lifecycle will meet it again, and answer
+    except Exception:  # noqa: BLE001 (a 404, or a converter's error: the lifecycle will meet it again, and answer)
         return False
 
 
@@ -198,7 +200,10 @@ class _Resolved:
     response: HttpResponseBase | None
 
 
+# Attributes of a request: how far it has come.
 _RESOLVED = "_wsrequest_resolved"
+_STARTED = "_wsrequest_started"
+_RESPONSE = "_wsrequest_response"
 
 
 class _Edge:
@@ -207,18 +212,22 @@ class _Edge:
     def __init__(self, handler: BaseHandler) -> None:
         self._handler = handler
 
-    def process_request(self, request: SocketRequest) -> None:
+    def process_request(self, request: HttpRequest) -> None:
         _start(self._handler, request)
 
     def process_response(
-        self, request: SocketRequest, response: HttpResponseBase
+        self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        response._resource_closers.append(request.close)
+        internals(response)._resource_closers.append(request.close)
         if response.status_code >= 400:
             log_response(
-                "%s: %s", response.reason_phrase, request.path, response=response, request=request
+                "%s: %s",
+                response.reason_phrase,
+                request.path,
+                response=cast("HttpResponse", response),
+                request=request,
             )
-        _owned(self._handler, response)
+        _owned(self._handler, request, response)
         if not response.streaming:
             response.close()
         return response
@@ -233,7 +242,7 @@ class _Resolution:
         self._fused = False
         self.needs_thread = False
 
-    def process_request(self, request: SocketRequest) -> None:
+    def process_request(self, request: HttpRequest) -> None:
         if not self._fused:
             return
         match = self._handler.resolve_request(request)
@@ -252,9 +261,9 @@ class _Resolution:
         self.needs_thread = self._fused and bool(self.hooks)
         if self._fused:
             return [self._response] if self.hooks else []
-        return [self._handler.adapt_method_mode(True, hook) for hook in self.hooks]
+        return [cast("Any", self._handler.adapt_method_mode(True, hook)) for hook in self.hooks]
 
-    async def _response(self, request: SocketRequest, *args: Any) -> HttpResponseBase | None:
+    async def _response(self, request: HttpRequest, *args: Any) -> HttpResponseBase | None:
         resolved: _Resolved = request.__dict__[_RESOLVED]
         return resolved.response
 
@@ -329,19 +338,38 @@ def _call_after(
     return response
 
 
-def _start(handler: BaseHandler, request: SocketRequest) -> None:
-    set_script_prefix(request.script_name)
-    request_started.send(sender=type(handler), scope=request.scope)
+def _start(handler: BaseHandler, request: HttpRequest) -> None:
+    set_script_prefix(request.META["SCRIPT_NAME"])
+    request.__dict__[_STARTED] = True
+    if isinstance(request, SocketRequest):
+        request_started.send(sender=type(handler), scope=request.scope)
+    else:  # a WSGIRequest, from django.test.RequestFactory
+        request_started.send(sender=type(handler), environ=request.META)
 
 
-def _owned(handler: BaseHandler, response: HttpResponseBase) -> HttpResponseBase:
-    response._handler_class = type(handler)
+def _owned(
+    handler: BaseHandler, request: HttpRequest, response: HttpResponseBase
+) -> HttpResponseBase:
+    """From here on, ``response.close()`` is the end of the request."""
+    internals(response)._handler_class = type(handler)
     if isinstance(response, FileResponse):
         response.block_size = FILE_BLOCK_SIZE
+    request.__dict__[_RESPONSE] = response
     return response
 
 
-def _abandon(handler: BaseHandler, request: SocketRequest) -> None:
-    """End a request that will have no response: its files, its database connections."""
-    request.close()
-    request_finished.send(sender=type(handler))
+def _abandon(handler: BaseHandler, request: HttpRequest) -> None:
+    """End a request whose response nobody will hear of: its files, its database connections. A hop can't be stopped, so
+    the response may be there already, and closed."""
+    response = request.__dict__.get(_RESPONSE)
+    if response is None:
+        request.close()
+        if request.__dict__.get(_STARTED):
+            request_finished.send(sender=type(handler))
+    elif not response.closed:
+        response.close()
+
+
+def internals(thing: object) -> Any:
+    """The same object, for the attributes of Django's that its type stubs leave out."""
+    return thing

@@ -9,69 +9,130 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import SyncToAsync
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from wsrequest.lifecycle.handler import async_handler, sync_handler, view_is_async
 from wsrequest.lifecycle.hop import MessageThread, hop
-from wsrequest.lifecycle.request import SocketRequest
-from wsrequest.lifecycle.runner import worker_pool
+from wsrequest.lifecycle.runner import carried_locals, worker_pool
+from wsrequest.lifecycle.threads import Worker
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def run_inline(request: SocketRequest) -> HttpResponseBase:
-    """Run the request here and now. An exception gets out only with DEBUG_PROPAGATE_EXCEPTIONS."""
-    context = contextvars.copy_context()
-    response = context.run(_respond, request)
+def run_inline(request: HttpRequest) -> HttpResponseBase:
+    """Run the request here and now. An exception gets out only with DEBUG_PROPAGATE_EXCEPTIONS.
+
+    Where the calling thread runs an event loop (Tornado's handlers do), Django forbids synchronous database access in
+    it: there the request runs on a thread of the pool, and the caller waits.
+    """
+    place: _Here | _Beside = _Beside() if _loop_is_running() else _Here()
+    response = place.run(_respond, request)
     if isinstance(response, StreamingHttpResponse):
-        response.close = _once(response.close, context)  # type: ignore[method-assign]
+        response.close = _once(response.close, place.run)  # type: ignore[method-assign]
         if not response.is_async:
-            response.streaming_content = _Parts(response, context)
+            response.streaming_content = _Parts(response, place)
     return response
 
 
-async def arun_inline(request: SocketRequest) -> HttpResponseBase:
+async def arun_inline(request: HttpRequest) -> HttpResponseBase:
     """The same on the running event loop. Synchronous code runs in the caller's thread-sensitive thread (that of an
     async test, or of Django's own handler), where there is none on a thread of the pool."""
     context = contextvars.copy_context()
     response = await _in(context, _arespond(request))
     if isinstance(response, StreamingHttpResponse):
-        response.close = _once(response.close, context)  # type: ignore[method-assign]
+        response.close = _once(response.close, context.run)  # type: ignore[method-assign]
         response.streaming_content = _AsyncParts(response, context)
     return response
 
 
-def _respond(request: SocketRequest) -> HttpResponseBase:
+def _respond(request: HttpRequest) -> HttpResponseBase:
     response = sync_handler().respond(request)
     if not response.streaming:
         response.close()
     return response
 
 
-async def _arespond(request: SocketRequest) -> HttpResponseBase:
+async def _arespond(request: HttpRequest) -> HttpResponseBase:
     if SyncToAsync.thread_sensitive_context.get(None) is None:
-        thread = MessageThread(worker_pool())
-        thread.enter()
-        thread.release()  # at once: nobody tells when a caller is done, and it is only about whom the pool spares
+        MessageThread(worker_pool()).enter()
     if view_is_async(request.path_info):
         return await async_handler().respond(request)
     return await hop(_respond, request)
 
 
-async def _in(context: contextvars.Context, work: Any) -> Any:
+async def _in(context: contextvars.Context, work: Coroutine[Any, Any, T]) -> T:
     return await asyncio.get_running_loop().create_task(work, context=context)
 
 
-def _once(close: Callable[[], None], context: contextvars.Context) -> Callable[[], None]:
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+class _Here:
+    """The calling thread, and a copy of its context."""
+
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
+
+    def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.context.run(function, *args, **kwargs)
+
+
+class _Beside:
+    """A thread of the pool for which the caller waits, and a context there with the caller's language and time zone."""
+
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
+        self._restore: Callable[[], None] | None = carried_locals()
+        self._worker: Worker | None = None
+
+    def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        done = threading.Event()
+        outcome: list[Any] = []
+
+        def job(worker: Worker) -> None:
+            self._worker = worker
+            try:
+                outcome.extend((True, self.context.run(self._inside, function, *args, **kwargs)))
+            except BaseException as error:  # noqa: BLE001 (raised again where the caller waits)
+                outcome.extend((False, error))
+            done.set()
+
+        if self._worker is None:
+            worker_pool().submit(job)
+        else:
+            self._worker.run_here(job)
+        done.wait()
+        succeeded, result = outcome
+        if not succeeded:
+            raise result
+        return cast("T", result)
+
+    def _inside(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._restore is not None:
+            self._restore()
+            self._restore = None
+        return function(*args, **kwargs)
+
+
+def _once(close: Callable[[], None], run: Callable[..., None]) -> Callable[[], None]:
     """``close`` in the request's context, and not a second time."""
     pending = [close]
 
     def close_once() -> None:
         if pending:
-            context.run(pending.pop())
+            run(pending.pop())
 
     return close_once
 
@@ -79,20 +140,20 @@ def _once(close: Callable[[], None], context: contextvars.Context) -> Callable[[
 class _Parts:
     """The parts of a stream, each made in the request's context; the last one closes the response."""
 
-    def __init__(self, response: StreamingHttpResponse, context: contextvars.Context) -> None:
-        self._parts = iter(response.streaming_content)
+    def __init__(self, response: StreamingHttpResponse, place: _Here | _Beside) -> None:
+        self._parts = iter(cast("Iterator[bytes]", response.streaming_content))
         self._response = response
-        self._context = context
+        self._place = place
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        try:
-            return self._context.run(next, self._parts)
-        except StopIteration:
+        part: bytes | None = self._place.run(next, self._parts, None)
+        if part is None:
             self._response.close()
-            raise
+            raise StopIteration
+        return part
 
 
 class _AsyncParts:
@@ -100,11 +161,11 @@ class _AsyncParts:
 
     def __init__(self, response: StreamingHttpResponse, context: contextvars.Context) -> None:
         parts = response.streaming_content
+        self._pull: Callable[[], Coroutine[Any, Any, bytes | None]]
         if response.is_async:
-            iterator = aiter(parts)
-            self._pull: Callable[[], Any] = lambda: anext(iterator, None)
+            self._pull = _puller(aiter(cast("AsyncIterator[bytes]", parts)))
         else:
-            pulled = iter(parts)
+            pulled = iter(cast("Iterator[bytes]", parts))
             self._pull = lambda: hop(next, pulled, None)
         self._response = response
         self._context = context
@@ -113,12 +174,15 @@ class _AsyncParts:
         return self
 
     async def __anext__(self) -> bytes:
-        part = await _in(self._context, self._next())
+        part = await _in(self._context, self._pull())
         if part is None:
             await _in(self._context, hop(self._response.close))
             raise StopAsyncIteration
-        return part  # type: ignore[no-any-return]
-
-    async def _next(self) -> bytes | None:
-        part: bytes | None = await self._pull()
         return part
+
+
+def _puller(iterator: AsyncIterator[bytes]) -> Callable[[], Coroutine[Any, Any, bytes | None]]:
+    async def pull() -> bytes | None:
+        return await anext(iterator, None)
+
+    return pull

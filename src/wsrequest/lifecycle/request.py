@@ -51,7 +51,11 @@ class SocketRequest(ASGIRequest):
 
     #: CsrfViewMiddleware and REST framework leave alone a request that bears this.
     _dont_enforce_csrf_checks: bool
-    script_name: str
+
+    if TYPE_CHECKING:  # Django's own, which its stubs leave out
+        _encoding: str | None
+
+        def _set_content_type_params(self, meta: dict[str, Any]) -> None: ...
 
     def __init__(
         self, factory: RequestFactory, meta: dict[str, Any], path: str, path_info: str, body: bytes
@@ -62,7 +66,6 @@ class SocketRequest(ASGIRequest):
         self.method = meta["REQUEST_METHOD"]
         self.path = path
         self.path_info = path_info
-        self.script_name = meta["SCRIPT_NAME"]
         self.resolver_match = None
         self._post_parse_error = False
         self._read_started = False
@@ -147,7 +150,10 @@ class RequestFactory:
             for key, value in meta.items()
             if key.startswith("HTTP_")
         ]
-        for key, header in (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length")):
+        for key, header in (
+            ("CONTENT_TYPE", b"content-type"),
+            ("CONTENT_LENGTH", b"content-length"),
+        ):
             if key in meta:
                 headers.append((header, str(meta[key]).encode("latin-1")))
         return {
@@ -182,7 +188,11 @@ class RequestFactory:
         kept = CONNECTION_HEADERS | connection_only_headers(settings.handshake_headers)
         for name_bytes, value_bytes in handshake.headers:
             name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
-            if "_" in name or name == "cookie" or not (name in kept or name.startswith("x-forwarded-")):
+            if (
+                "_" in name
+                or name == "cookie"
+                or not (name in kept or name.startswith("x-forwarded-"))
+            ):
                 continue
             key = _meta_key(name)
             meta[key] = f"{meta[key]},{value}" if key in meta else value

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
@@ -27,6 +27,7 @@ from wsrequest.errors import MessageError, ViewFailed, WSRequestError
 from wsrequest.lifecycle.handler import (
     any_view_is_async,
     async_handler,
+    internals,
     sync_handler,
     view_is_async,
 )
@@ -148,21 +149,23 @@ class PoolRunner:
         call: Call,
         sink: Sink,
     ) -> None:
-        """Go on with the stream that a synchronous view returned. Its iterator stays on the thread and in the context of
-        the view, where its language and its database cursor are."""
+        """Go on with the stream that a synchronous view returned. Its iterator stays on the thread and in the context
+        of the view, where its language and its database cursor are."""
         try:
             if response.is_async:
-                restore = await self._on(worker, context, _locals)
+                restore = await self._on(worker, context, carried_locals)
                 restore()
                 await _pump(_async_parts(response), response, call, sink)
             else:
-                pull = functools.partial(next, iter(response.streaming_content), None)
+                pull = functools.partial(next, iter(_sync_parts(response)), None)
                 await _pump(
                     _pulled_parts(lambda: self._on(worker, context, pull)), response, call, sink
                 )
         finally:
-            await self._on(worker, context, response.close)
-            self.pool.release(worker)
+            try:
+                await self._on(worker, context, response.close)
+            finally:
+                self.pool.release(worker)
 
     async def _on(
         self, worker: Worker, context: contextvars.Context, function: Callable[[], T]
@@ -252,9 +255,9 @@ async def _pump(
 
 
 async def _async_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
-    iterator = response._iterator
+    iterator = internals(response)._iterator
     try:
-        async for part in response.streaming_content:
+        async for part in cast("AsyncIterator[bytes]", response.streaming_content):
             yield part
     finally:
         # response.close() knows the close() of a synchronous iterator only.
@@ -262,9 +265,13 @@ async def _async_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes,
             await iterator.aclose()
 
 
+def _sync_parts(response: StreamingHttpResponse) -> Iterator[bytes]:
+    return cast("Iterator[bytes]", response.streaming_content)
+
+
 def _thread_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
     """A synchronous iterator under an asynchronous view, on the thread of its message."""
-    iterator = iter(response.streaming_content)
+    iterator = iter(_sync_parts(response))
     return _pulled_parts(lambda: hop(next, iterator, None))
 
 
@@ -273,7 +280,7 @@ async def _pulled_parts(pull: Callable[[], Any]) -> AsyncGenerator[bytes, None]:
         yield part
 
 
-def _locals() -> Callable[[], None]:
+def carried_locals() -> Callable[[], None]:
     """Carry Django's per-request state to another thread, where asgiref's Locals would hide it."""
     language, zone = translation.get_language(), timezone.get_current_timezone()
     urlconf, prefix = get_urlconf(), get_script_prefix()
