@@ -115,7 +115,7 @@ types: $(VENV)/.dev ## Check types: mypy --strict, and pyright on the public nam
 	$(call step,Types: mypy --strict)
 	@$(BIN)/mypy
 	$(call step,Types: what a user's pyright sees)
-	@$(BIN)/basedpyright --ignoreexternal --verifytypes wsrequest
+	@$(BIN)/basedpyright
 
 # --- the rest ---------------------------------------------------------------------------------------
 
