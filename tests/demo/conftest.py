@@ -1,4 +1,4 @@
-"""One demo server for each module that asks for it, as it was seeded before every test."""
+"""One demo server for all tests, as it was seeded before each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SEEDED = 7
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer]:
     server = DemoServer(tmp_path_factory.mktemp("demo"))
     server.manage("migrate", "--verbosity", "0")
@@ -35,9 +35,9 @@ def demo(running_demo: DemoServer) -> DemoServer:
     return running_demo
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def login_cookies(running_demo: DemoServer) -> httpx.Cookies:
-    """One login for the module: checking a password is slow on purpose."""
+    """One login for all tests: checking a password is slow on purpose."""
     with httpx.Client(base_url=running_demo.url) as client:
         assert log_in(client, "demo", "demo").status_code == 302
         return client.cookies

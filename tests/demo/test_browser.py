@@ -235,6 +235,9 @@ async def test_a_lost_connection_is_made_again(member):
     await expect(member.page.locator("#connection")).to_have_attribute("data-state", "waiting")
     await expect(member.page.locator("#connection-text")).to_contain_text("Offline, next try in")
     await member.picture("offline")
+    await member.page.set_viewport_size({"width": 360, "height": 740})
+    await assert_fits(member, 360)
+    await member.picture("phone-offline")
     # What is asked now waits for the next connection.
     await member.save()
     await expect(member.page.get_by_text("Waiting for the connection…")).to_be_visible()
@@ -447,17 +450,18 @@ async def test_a_phone(browser, demo, login_cookies):
     await visitor.leave()
 
 
+HARD_TO_HIT = """(width) => [...document.querySelectorAll("a.button, button, input, select")]
+    .filter((e) => e.checkVisibility() && !e.closest(".compose, .pill"))
+    .map((e) => [e, e.getBoundingClientRect()])
+    .filter(([e, box]) => box.height < 40 || box.left < 0 || box.right > width)
+    .map(([e, box]) => `${e.outerHTML} ${box.left}-${box.right}, ${box.height} high`)"""
+
+
 async def assert_fits(visitor: Visitor, width: int) -> None:
     """Nothing sticks out to the side, and every control is large enough for a finger."""
     assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= width
     assert await visitor.page.evaluate("document.querySelector('#columns').scrollWidth") <= width
-    small = await visitor.page.evaluate(
-        """() => [...document.querySelectorAll("a.button, button, input, select")]
-            .filter((e) => e.checkVisibility() && !e.closest(".compose, .pill"))
-            .filter((e) => e.getBoundingClientRect().height < 40)
-            .map((e) => e.outerHTML)""",
-    )
-    assert small == []
+    assert await visitor.page.evaluate(HARD_TO_HIT, width) == []
 
 
 @pytest.mark.parametrize("width", [320, 760, 761, 1240, 1241, 1920])
