@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tests.demo.server import DemoServer
 
+PATIENCE = 15_000  # ms: what a busy machine may take, not what a page should
+expect.set_options(timeout=PATIENCE)
+
 SCREENSHOTS = ROOT / "build" / "screenshots"
 FLAGS = [
     "--no-sandbox",
@@ -75,7 +78,7 @@ class Visitor:
             has_touch=width < 500,
             locale="en-US",
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         await context.add_init_script(NOTE_VIOLATIONS)
         if cookies:
             await context.add_cookies(
