@@ -74,3 +74,5 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -2,12 +2,93 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path, re_path
+from rest_framework.routers import DefaultRouter
 
+from tests.project import controls, views
+from tests.project.api import NoteViewSet
 
-def hello(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("hello")
+router = DefaultRouter()
+router.register("notes", NoteViewSet)
 
-
-urlpatterns = [path("hello/", hello, name="hello")]
+urlpatterns = [
+    path("hello/", views.hello, name="hello"),
+    path("ahello/", views.ahello),
+    re_path(r"^echo/(?P<rest>.*)$", views.echo, name="echo"),
+    re_path(r"^aecho/(?P<rest>.*)$", views.aecho),
+    path("form/", views.form),
+    path("read-stream/", views.read_stream),
+    path("load-json/", views.load_json),
+    path("page/", views.page, name="page"),
+    path("apage/", views.apage),
+    path("late-callback/", views.late_callback),
+    path("redirect/", views.redirect),
+    path("redirect/<kind>/", views.redirect),
+    path("status/<int:code>/", views.status),
+    path("not-modified/", views.not_modified),
+    path("no-type/", views.no_type),
+    path("many-headers/", views.many_headers),
+    path("odd/<name>/", views.odd),
+    path("aodd/<name>/", views.aodd),
+    path("large/<kind>/", views.large),
+    path("stream/", views.stream),
+    path("stream/<kind>/", views.stream),
+    path("astream/", views.astream),
+    path("astream/<kind>/", views.astream),
+    path("mixed-stream/", views.mixed_stream),
+    path("mixed-stream/<kind>/", views.mixed_stream),
+    path("amixed-stream/", views.amixed_stream),
+    path("amixed-stream/<kind>/", views.amixed_stream),
+    path("file/", views.file),
+    path("file/<kind>/", views.file),
+    path("afile/", views.afile),
+    path("fail/<kind>/", views.fail),
+    path("afail/<kind>/", views.afail),
+    path("nothing/", views.nothing),
+    path("anothing/", views.anothing),
+    path("cookies/set/", views.set_cookies),
+    path("cookies/show/", views.show_cookies),
+    path("cookies/below/show/", views.show_cookies),
+    path("cookies/delete/", views.delete_cookies),
+    path("count/", views.count),
+    path("acount/", views.acount),
+    path("flush/", views.flush),
+    path("leave-message/", views.leave_message),
+    path("log-in/", views.log_in),
+    path("alog-in/", views.alog_in),
+    path("log-out/", views.log_out),
+    path("alog-out/", views.alog_out),
+    path("whoami/", views.whoami),
+    path("awhoami/", views.awhoami),
+    path("csrf-token/", views.csrf_token),
+    path("exempt/", views.exempt),
+    path("say-yes/", views.say_yes),
+    path("asay-yes/", views.asay_yes),
+    path("activate/<language>/", views.activate),
+    path("aactivate/<language>/", views.aactivate),
+    path("versioned/", views.versioned),
+    path("only-get/", views.only_get),
+    path("add-note/<slug>/", views.add_note),
+    path("aadd-note/<slug>/", views.aadd_note),
+    path("notes/", views.notes),
+    path("anotes/", views.anotes),
+    path("api/", include(router.urls)),
+    path("gate/<name>/", controls.gate),
+    path("agate/<name>/", controls.agate),
+    path("stubborn/<name>/", controls.stubborn),
+    path("open-gate/<name>/", controls.open_gate),
+    path("chunks/<name>/<int:count>/<int:size>/", controls.chunks),
+    path("achunks/<name>/<int:count>/<int:size>/", controls.achunks),
+    path("gated-stream/<name>/", controls.gated_stream),
+    path("agated-stream/<name>/", controls.agated_stream),
+    path("broken-stream/", controls.broken_stream),
+    path("abroken-stream/", controls.abroken_stream),
+    path("leave/", controls.leave),
+    path("aleave/", controls.aleave),
+    path("interrupt/", controls.interrupt),
+    path("cancels-itself/", controls.cancels_itself),
+    path("lose-database/", controls.lose_database),
+    path("break-transaction/", controls.break_transaction),
+    path("thread-and-connection/", controls.thread_and_connection),
+    path("athread-and-connection/", controls.athread_and_connection),
+]

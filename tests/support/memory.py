@@ -1,0 +1,110 @@
+"""A session over a transport in memory: for what depends on the order of single steps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from wsrequest.conf import get_settings
+from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.lifecycle.threads import WorkerPool
+from wsrequest.protocol.handshake import Handshake
+from wsrequest.session import Session
+
+PATIENCE = 20
+
+
+class MemoryTransport:
+    """The transport's seam, with the peer's side of it: `push`, `pull`, `leave`, and `stall`."""
+
+    def __init__(self) -> None:
+        self._incoming: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._gone = False
+        self.closed_with: int | None = None
+        self.reads = 0
+
+    # The seam.
+
+    async def receive(self) -> str | bytes | None:
+        self.reads += 1
+        return await self._incoming.get()
+
+    async def send(self, frame: str | bytes) -> None:
+        await self._flows.wait()
+        if self._gone:
+            raise ConnectionResetError
+        self._outgoing.put_nowait(frame)
+
+    async def close(self, code: int) -> None:
+        self.closed_with = code
+
+    # The peer.
+
+    def push(self, *messages: Any) -> None:
+        """One frame: a message, or an array of them."""
+        self._incoming.put_nowait(json.dumps(messages[0] if len(messages) == 1 else messages))
+
+    async def pull(self) -> Any:
+        """The next frame, decoded."""
+        async with asyncio.timeout(PATIENCE):
+            return json.loads(await self._outgoing.get())
+
+    def leave(self) -> None:
+        self._gone = True
+        self._incoming.put_nowait(None)
+
+    def stall(self) -> None:
+        """Do not read any more: the next `send` waits."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        self._flows.set()
+
+    @property
+    def unread(self) -> int:
+        """Frames that the peer has sent and the session has not looked at."""
+        return self._incoming.qsize()
+
+
+class MemoryConnection:
+    """A running session, its transport, and the pool of `workers` threads behind it."""
+
+    def __init__(self, pool: WorkerPool, **handshake: Any) -> None:
+        self.pool = pool
+        self.transport = MemoryTransport()
+        facts = {"path": "/ws/", "headers": ((b"host", b"testserver"),)} | handshake
+        self.session = Session(
+            Handshake(**facts),
+            self.transport,
+            PoolRunner(pool, asyncio.get_running_loop()),
+            get_settings(),
+        )
+        self.task = asyncio.get_running_loop().create_task(self.session.run())
+
+    async def leave(self) -> None:
+        """The peer goes away, and the session with it."""
+        self.transport.leave()
+        async with asyncio.timeout(PATIENCE):
+            await self.task
+
+
+@asynccontextmanager
+async def connection(*, workers: int = 4, **handshake: Any) -> AsyncIterator[MemoryConnection]:
+    """A session that speaks the subprotocol unless the handshake says otherwise; its hello has been read."""
+    handshake.setdefault("subprotocols", ("wsrequest.v1.json",))
+    pool = WorkerPool(workers)
+    try:
+        opened = MemoryConnection(pool, **handshake)
+        if handshake["subprotocols"]:
+            assert (await opened.transport.pull())["control"] == "hello"
+        yield opened
+        if not opened.task.done():
+            await opened.leave()
+    finally:
+        await asyncio.to_thread(pool.close, PATIENCE)

@@ -1,0 +1,193 @@
+"""A real uvicorn: in a thread of the tests' process, where a test can look inside, or in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+
+from wsrequest.asgi import get_asgi_application
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT = 30  # seconds for anything that a server has to do
+
+T = TypeVar("T")
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.up.set()
+
+
+class _Errors(logging.Handler):
+    """What a server or its loop complained about: an exception that nobody handled."""
+
+    LOGGERS = ("uvicorn.error", "asyncio")
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(self.format(record))
+
+    def start(self) -> None:
+        for name in self.LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def stop(self) -> None:
+        for name in self.LOGGERS:
+            logging.getLogger(name).removeHandler(self)
+
+
+class ServerThread:
+    """Serves the project on a free port, on an event loop in debug mode."""
+
+    def __init__(self, **options: Any) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self.http = f"http://{self.host}"
+        self.ws = f"ws://{self.host}/ws/"
+        self.application = get_asgi_application()
+        defaults: dict[str, Any] = {
+            "loop": "asyncio",
+            "ws_per_message_deflate": False,
+            "log_config": None,
+            "access_log": False,
+            "timeout_graceful_shutdown": 5,
+        }
+        self._server = _Uvicorn(uvicorn.Config(self.application, **defaults | options))
+        self._thread = threading.Thread(target=self._run, name="server")
+        self._errors = _Errors()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        assert self._server.loop is not None
+        return self._server.loop
+
+    def start(self) -> ServerThread:
+        self._errors.start()
+        self._thread.start()
+        assert self._server.up.wait(TIMEOUT), "the server did not start"
+        return self
+
+    def stop(self) -> None:
+        """Stop it; fails where it logged an exception that nobody handled."""
+        self._server.should_exit = True
+        self._thread.join(TIMEOUT)
+        self._errors.stop()
+        self._socket.close()
+        assert not self._thread.is_alive(), "the server did not stop"
+        assert not self._errors.seen, "\n".join(self._errors.seen)
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(TIMEOUT)
+
+    async def acall(self, work: Coroutine[Any, Any, T]) -> T:
+        """The same for a test that has a loop of its own."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        async with asyncio.timeout(TIMEOUT):
+            return await asyncio.wrap_future(future)
+
+    async def connections_gone(self) -> None:
+        """Wait until every connection, and each task that one of them started, has ended."""
+        await self.acall(self._only_base_tasks())
+
+    async def _only_base_tasks(self) -> None:
+        base = {"Server.serve", "LifespanOn.main", "_only_base_tasks"}
+        while others := {task for task in asyncio.all_tasks() if _name(task) not in base}:
+            await asyncio.wait(others)
+
+    def _run(self) -> None:
+        with asyncio.Runner(debug=True) as runner:
+            runner.run(self._server.serve(sockets=[self._socket]))
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    name: str = getattr(task.get_coro(), "__qualname__", "")
+    return name.rpartition(f"{ServerThread.__name__}.")[2]
+
+
+class ServerProcess:
+    """Serves the project in a process of its own, with uvloop where there is one, and every warning an error."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "server.log"
+        self._database = folder / "project.sqlite3"
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.http = f"http://127.0.0.1:{self.port}"
+        self.ws = f"ws://127.0.0.1:{self.port}/ws/"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> ServerProcess:
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+            "WSREQUEST_TEST_DATABASE": str(self._database),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
+        }
+        subprocess.run(
+            [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity", "0"],
+            env=environment,
+            check=True,
+        )
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-W", "error", "-m", "uvicorn", "--host", "127.0.0.1"),
+                    *("--port", str(self.port), "--log-level", "warning"),
+                    *("--ws-per-message-deflate", "false", "tests.project.asgi:application"),
+                ],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + TIMEOUT
+        while not self._answers():
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"no answer in time: {self.log.read_text()}"
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> None:
+        """End it as a deploy does; fails where it had ended by itself, or logged a traceback."""
+        assert self._process is not None
+        status = self._process.poll()
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        text = self.log.read_text()
+        assert status is None, text
+        assert "Traceback" not in text, text
+
+    def _answers(self) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
