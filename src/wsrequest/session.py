@@ -14,7 +14,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from wsrequest.conf import Settings
-from wsrequest.errors import Cancelled, WSRequestError
+from wsrequest.errors import Cancelled, ViewFailed, WSRequestError
 from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.opening import verify_opening
 from wsrequest.lifecycle.request import RequestFactory, connection_only_headers
@@ -238,11 +238,7 @@ class Exchange:
 
     def cancel(self) -> None:
         """The client does not want the answer any more: say so, and stop what can be stopped."""
-        error = Cancelled()
-        if self._streaming:
-            self.end(error)
-        else:
-            self.fail(error)
+        self._cut_short(Cancelled())
         if not self._session.withdraw(self):
             self.stop()
 
@@ -295,7 +291,16 @@ class Exchange:
             self._end(self._session.connection.send_end(self.message.id, error))
 
     def finished(self) -> None:
+        if not self._ended:
+            # Whatever went wrong (a view that cancels its own task, say), every id is answered exactly once.
+            self._cut_short(ViewFailed())
         self._session.finished(self)
+
+    def _cut_short(self, error: WSRequestError) -> None:
+        if self._streaming:
+            self.end(error)
+        else:
+            self.fail(error)
 
     def _end(self, message: bytes) -> None:
         self._ended = True
