@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connections
+from django.utils import translation
 
 from tests.lifecycle.views import Stage
 from wsrequest.lifecycle.runner import PoolRunner
@@ -47,3 +48,11 @@ def make_runner() -> Iterator[MakeRunner]:
 @pytest.fixture
 async def runner(make_runner: MakeRunner) -> PoolRunner:
     return make_runner()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def catalogues() -> None:
+    """Read the catalogues before any view does: an asynchronous view would do it on the loop."""
+    for language in ("de", "fr", "en-us"):
+        with translation.override(language):
+            translation.gettext("Yes")
