@@ -30,7 +30,6 @@ from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
 from wsrequest.lifecycle.hop import hop
-from wsrequest.lifecycle.request import SocketRequest
 
 Hook = Callable[..., Any]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -341,10 +340,7 @@ def _call_after(
 def _start(handler: BaseHandler, request: HttpRequest) -> None:
     set_script_prefix(request.META["SCRIPT_NAME"])
     request.__dict__[_STARTED] = True
-    if isinstance(request, SocketRequest):
-        request_started.send(sender=type(handler), scope=request.scope)
-    else:  # a WSGIRequest, from django.test.RequestFactory
-        request_started.send(sender=type(handler), environ=request.META)
+    request_started.send(sender=type(handler), environ=request.META)
 
 
 def _owned(
