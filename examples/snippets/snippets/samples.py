@@ -46,8 +46,8 @@ print(response.content.decode())
         14,
         "Full-jitter back-off",
         """\
-// How long to wait before the next try: anywhere between nothing and a ceiling that
-// doubles. Clients that lost the same server then don't come back in the same instant.
+// How long to wait before the next try: anywhere up to a ceiling that
+// doubles. So clients that lost one server don't come back as one.
 export function backOff(attempt, { base = 500, ceiling = 30_000 } = {}) {
   return Math.random() * Math.min(ceiling, base * 2 ** attempt);
 }
