@@ -27,7 +27,10 @@ autodoc_typehints = "description"
 # Nothing is fetched while building, so references to other projects' objects stay plain text.
 nitpick_ignore_regex = [
     (r"py:.*", r"(django|asgiref|msgspec|asyncio|collections|concurrent|typing)\..*"),
-    (r"py:class", r"(HttpRequest|HttpResponse|HttpResponseBase|ResolverMatch|RequestFactory)"),
+    (
+        r"py:class",
+        r"(HttpRequest|HttpResponse|HttpResponseBase|ResolverMatch|(Django)?RequestFactory|ASGIApplication)",
+    ),
 ]
 
 html_theme = "furo"
