@@ -115,10 +115,8 @@ class WorkerPool:
     def next_job(self, worker: Worker) -> Job | None:
         """The next job of this worker; None parks it, and it then waits at its gate."""
         while True:
-            if worker.pinned:
-                return worker.pinned.popleft()
             try:
-                job = self._jobs.popleft()
+                job = (worker.pinned or self._jobs).popleft()
             except IndexError:
                 with self._lock:
                     # Nothing may come between this look and the parking: hence the lock, here and where jobs come in.
