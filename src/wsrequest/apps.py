@@ -6,6 +6,8 @@ from django.apps import AppConfig
 
 
 class WSRequestConfig(AppConfig):
+    """Registers :mod:`wsrequest.checks` when the app is ready."""
+
     name = "wsrequest"
     verbose_name = "WebSocket requests"
 

@@ -8,49 +8,47 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
 
-from wsrequest.conf import NAMES, problems
+from wsrequest.conf import NAMES, problems, unknown_keys
 from wsrequest.lifecycle.handler import each_view
 
 
 @register
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E001 and E002."""
-    configured = getattr(django_settings, "WSREQUEST", {})
-    found: list[CheckMessage] = [
-        Error(problem, id="wsrequest.E002") for problem in problems(configured)
-    ]
-    for key in configured if isinstance(configured, Mapping) else ():
-        if key not in NAMES:
-            nearest = difflib.get_close_matches(str(key).upper(), NAMES, n=1, cutoff=0.0)[0]
-            found.append(
-                Error(
-                    f"WSREQUEST has no key {key!r}.",
-                    hint=f"Did you mean {nearest!r}?",
-                    id="wsrequest.E001",
-                )
+    found: list[CheckMessage] = [Error(problem, id="wsrequest.E002") for problem in problems()]
+    for key in unknown_keys():
+        nearest = difflib.get_close_matches(str(key).upper(), NAMES, n=1, cutoff=0.0)[0]
+        found.append(
+            Error(
+                f"WSREQUEST has no key {key!r}.",
+                hint=f"Did you mean {nearest!r}?",
+                id="wsrequest.E001",
             )
+        )
     return found
 
 
 @register(Tags.urls)
 def check_atomic_requests(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W001."""
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
     atomic = [
         alias
         for alias, database in django_settings.DATABASES.items()
         if database.get("ATOMIC_REQUESTS")
     ]
     return [
-        Warning(
-            f"{view.__module__}.{view.__qualname__} is asynchronous, and ATOMIC_REQUESTS of database {alias!r} is on: "
-            "Django answers 500.",
+        CheckWarning(
+            f"{_name(view)} is asynchronous, and ATOMIC_REQUESTS of database {alias!r} is on: Django answers 500.",
             hint="Decorate the view with transaction.non_atomic_requests, or switch ATOMIC_REQUESTS off.",
             id="wsrequest.W001",
         )
@@ -58,3 +56,9 @@ def check_atomic_requests(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
         for view in each_view()
         if iscoroutinefunction(view) and alias not in getattr(view, "_non_atomic_requests", ())
     ]
+
+
+def _name(view: Callable[..., Any]) -> str:
+    """The dotted name of a function; a partial or a callable object has none."""
+    name = getattr(view, "__qualname__", None)
+    return f"{view.__module__}.{name}" if name else repr(view)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -71,26 +72,31 @@ class Settings:
     ping_interval: float | None = 20
     #: Names (lower case) of response headers that don't go on the wire.
     omit_response_headers: tuple[str, ...] = OMIT_RESPONSE_HEADERS
-    #: Further handshake headers (set by your proxy, say) that every request of the connection bears, and that no message
-    #: may set.
+    #: Further handshake headers (set by your proxy, say) that every request of the connection bears, and that no
+    #: message may set.
     handshake_headers: tuple[str, ...] = ()
 
 
 #: The keys of ``WSREQUEST``.
 NAMES = tuple(field.name.upper() for field in fields(Settings))
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "path": (str,),
-    "token_scheme": (str,),
-    "omit_response_headers": (list, tuple, set, frozenset),
-    "handshake_headers": (list, tuple, set, frozenset),
-    "ping_interval": (int, float),
-}
+_STRINGS = {"path", "token_scheme"}
+_HEADER_NAMES = {"omit_response_headers", "handshake_headers"}
+_FLOATS = {"ping_interval"}
 _MAY_BE_NONE = {field.name for field in fields(Settings) if "None" in str(field.type)}
 
 
-def problems(configured: object) -> list[str]:
-    """What is wrong with the values of a ``WSREQUEST`` dict, a sentence each. Unknown keys are not looked at."""
+def unknown_keys() -> list[Any]:
+    """The keys of the project's WSREQUEST that mean nothing here."""
+    configured = _configured()
+    return (
+        [key for key in configured if key not in NAMES] if isinstance(configured, Mapping) else []
+    )
+
+
+def problems() -> list[str]:
+    """What is wrong with the values of the project's WSREQUEST, a sentence each. Unknown keys are not looked at."""
+    configured = _configured()
     if not isinstance(configured, Mapping):
         return ["WSREQUEST must be a dict."]
     found = []
@@ -102,31 +108,36 @@ def problems(configured: object) -> list[str]:
     return found
 
 
+def _configured() -> Any:
+    return getattr(django_settings, "WSREQUEST", {})
+
+
 def _problem(name: str, value: Any) -> str | None:
     if value is None:
         return None if name in _MAY_BE_NONE else "can't be None."
-    types = _TYPES.get(name, (int,))
-    if not isinstance(value, types) or isinstance(value, bool):
-        return (
-            f"must be {' or '.join(kind.__name__ for kind in types)}, not {type(value).__name__}."
-        )
-    if isinstance(value, int | float) and value <= 0:
-        return "must be greater than 0."
-    if name == "path" and not value.startswith("/"):
-        return "must begin with a slash."
+    if name in _STRINGS:
+        if not isinstance(value, str):
+            return "must be a string."
+        return "must begin with a slash." if name == "path" and value[:1] != "/" else None
+    if name in _HEADER_NAMES:
+        is_group = isinstance(value, list | tuple | set | frozenset)
+        if not (is_group and all(isinstance(header, str) for header in value)):
+            return "must be a list of strings."
+        return None
+    kinds = (int, float) if name in _FLOATS else (int,)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
+        return f"must be {'a number' if name in _FLOATS else 'an integer'} greater than 0."
     return None
 
 
 @functools.cache
 def get_settings() -> Settings:
     """The values in force. Raises :class:`~wsrequest.errors.ConfigurationError` for one that can't be used."""
-    configured = getattr(django_settings, "WSREQUEST", {})
-    if wrong := problems(configured):
+    if wrong := problems():
         raise ConfigurationError(" ".join(wrong))
-    values = {name.lower(): value for name, value in configured.items() if name in NAMES}
-    for name in ("omit_response_headers", "handshake_headers"):
-        if name in values:
-            values[name] = tuple(header.lower() for header in values[name])
+    values = {name.lower(): value for name, value in _configured().items() if name in NAMES}
+    for name in _HEADER_NAMES & values.keys():
+        values[name] = tuple(header.lower() for header in values[name])
     return Settings(**values)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookies import Morsel, SimpleCookie
+
+_MAX_AGE = re.compile(r"-?[0-9]+").fullmatch
+_SURROGATE = re.compile(r"[\ud800-\udfff]").search
 
 
 @dataclass(slots=True)
 class _Cookie:
     value: str
     secure: bool = False
-    expires: float | None = None
+    expires: float = math.inf
 
 
 class CookieJar:
@@ -26,58 +31,72 @@ class CookieJar:
         """``header`` is the handshake's Cookie header."""
         self._cookies: dict[tuple[str, str | None], _Cookie] = {}
         for pair in header.split(";"):
-            name, separator, value = pair.strip().partition("=")
-            if name or separator:
+            name, separator, value = map(str.strip, pair.partition("="))
+            if not separator:  # Django takes it for the value of a cookie without a name
+                name, value = "", name
+            if name or value:
                 self._cookies[name, None] = _Cookie(value)
-        self._everywhere: str | None = None
+        self._everywhere = ""
+        self._same_until = -math.inf
         self._cache()
 
-    def header_for(self, path: str, *, secure: bool) -> str:
-        """The Cookie header for a request of this path ("" for none)."""
-        if self._everywhere is not None:
-            return self._everywhere
+    def header_for(self, url: str, *, secure: bool) -> str:
+        """The Cookie header for a request of this url ("" for none)."""
         now = time.time()
-        return "; ".join(
-            f"{name}={cookie.value}" if name else cookie.value
+        if now < self._same_until:
+            return self._everywhere
+        path = re.split(r"[?#]", url, maxsplit=1)[0]
+        sent = [
+            (cookie_path or "", f"{name}={cookie.value}" if name else cookie.value)
             for (name, cookie_path), cookie in self._cookies.items()
             if (secure or not cookie.secure)
-            and (cookie.expires is None or cookie.expires > now)
+            and cookie.expires > now
             and _path_matches(path, cookie_path)
-        )
+        ]
+        # The longest path first, so that the application finds them as a browser sends them.
+        sent.sort(key=lambda pair: -len(pair[0]))
+        return "; ".join(pair for _, pair in sent)
 
     def update(self, cookies: SimpleCookie) -> None:
         """Take over what a response set; a past expiry deletes."""
         now = time.time()
         for name, morsel in cookies.items():
-            path = morsel["path"] or "/"
+            path = morsel["path"] if morsel["path"].startswith("/") else "/"
             self._cookies.pop((name, None), None)
             self._cookies.pop((name, path), None)
-            expires = _expires(morsel, now)
-            if expires is None or expires > now:
-                self._cookies[name, path] = _Cookie(
-                    morsel.coded_value, bool(morsel["secure"]), expires
-                )
+            self._cookies[name, path] = _Cookie(
+                morsel.coded_value, bool(morsel["secure"]), _expires(morsel, now)
+            )
+        self._cookies = {
+            key: cookie for key, cookie in self._cookies.items() if cookie.expires > now
+        }
         self._cache()
 
     def _cache(self) -> None:
-        """The header as one string while no cookie depends on the request's path, scheme or time."""
-        plain = all(
-            path in (None, "/") and not cookie.secure and cookie.expires is None
-            for (_, path), cookie in self._cookies.items()
-        )
-        self._everywhere = None
-        if plain:
+        """Keep the header ready for as long as it is the same for every path and scheme."""
+        self._same_until = -math.inf
+        cookies = self._cookies.items()
+        if all(path in (None, "/") and not cookie.secure for (_, path), cookie in cookies):
             self._everywhere = self.header_for("/", secure=False)
+            self._same_until = min((cookie.expires for _, cookie in cookies), default=math.inf)
 
 
-def public_cookies(cookies: SimpleCookie) -> dict[str, dict[str, str | bool]]:
+def public_cookies(cookies: SimpleCookie) -> dict[str, dict[str, str | int]]:
     """What a client may know of the cookies that a response set: attributes, and values that are not HttpOnly."""
-    told: dict[str, dict[str, str | bool]] = {}
+    told: dict[str, dict[str, str | int]] = {}
     for name, morsel in cookies.items():
-        told[name] = {key: value for key, value in morsel.items() if value}
+        attributes = {
+            key: value for key, value in morsel.items() if value != "" and value is not False
+        }
         if not morsel["httponly"]:
-            told[name]["value"] = morsel.value
+            attributes["value"] = morsel.value
+        told[name] = {key: value for key, value in attributes.items() if _is_text(value)}
     return told
+
+
+def _is_text(value: str | int) -> bool:
+    """False for a lone surrogate, which a view may have put into a cookie and no peer could read."""
+    return not (isinstance(value, str) and _SURROGATE(value))
 
 
 def _path_matches(path: str, cookie_path: str | None) -> bool:
@@ -87,14 +106,14 @@ def _path_matches(path: str, cookie_path: str | None) -> bool:
     return path.startswith(cookie_path if cookie_path.endswith("/") else f"{cookie_path}/")
 
 
-def _expires(morsel: Morsel[str], now: float) -> float | None:
-    """Seconds since the epoch; Max-Age goes before Expires (RFC 6265, 5.3). None: with the connection."""
+def _expires(morsel: Morsel[str], now: float) -> float:
+    """Seconds since the epoch; Max-Age goes before Expires (RFC 6265, 5.3). Infinite: with the connection."""
     max_age = str(morsel["max-age"])
-    if max_age.lstrip("-").isdigit():
-        return now + int(max_age) if int(max_age) > 0 else 0.0
+    if _MAX_AGE(max_age):
+        return now + float(max_age)
     if morsel["expires"]:
         try:
             return parsedate_to_datetime(morsel["expires"]).timestamp()
-        except ValueError:
-            return None
-    return None
+        except (ValueError, OverflowError):
+            return math.inf
+    return math.inf

@@ -133,7 +133,8 @@ class RequestFactory:
         if body is not None:
             meta["CONTENT_LENGTH"] = str(len(body))
         if message.token is not None:
-            meta["HTTP_AUTHORIZATION"] = f"{self._token_scheme} {message.token}"
+            token = f"{self._token_scheme} {message.token}"
+            meta["HTTP_AUTHORIZATION"] = token if token.isascii() else _latin1(token)
         request = SocketRequest(self, meta, path, path_info, body or b"")
         if trusted:
             request._dont_enforce_csrf_checks = True

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
+import functools
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-import msgspec
 from msgspec import UNSET
 
 from wsrequest.errors import InvalidField
@@ -22,6 +24,10 @@ from wsrequest.protocol.messages import QUERY_METHODS, Request
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+
+_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+#: RFC 2046, 5.1.1.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]").fullmatch
 
 
 class Payload(NamedTuple):
@@ -45,7 +51,8 @@ def payload(request: Request) -> Payload:
             return Payload(content_type=content_type)
         if raw.startswith(b"{"):
             return Payload(
-                query=urlencode(list(_fields(_load(raw), request.id))), content_type=content_type
+                query=urlencode(list(_fields(_load(raw, request.id), request.id))),
+                content_type=content_type,
             )
     if content_type is None:
         return Payload(body=raw, content_type=JSON)
@@ -67,8 +74,27 @@ def parameter(content_type: str, name: str) -> str | None:
     return None
 
 
+def charset_of(content_type: str) -> str | None:
+    """The Python name of the type's charset ("utf-8" where it names none), None where it names none that we know.
+
+    What Python calls an encoding but is no character set of HTTP is not known here; some of these take a time that
+    grows with the square of the text.
+    """
+    # A peer chooses it: a long one is not worth keeping, and names no charset.
+    return _charset_of(content_type) if len(content_type) <= 200 else None
+
+
+@functools.lru_cache(maxsize=128)
+def _charset_of(content_type: str) -> str | None:
+    try:
+        name = codecs.lookup(parameter(content_type, "charset") or "utf-8").name
+    except (LookupError, ValueError):
+        return None
+    return None if name in _NO_CHARSETS else name
+
+
 def _encoded(raw: bytes, request: Request) -> bytes:
-    text = _load(raw)
+    text = _load(raw, request.id)
     if not isinstance(text, str):
         raise InvalidField("data", f"with encoding {request.encoding!r} it is a string", request.id)
     if request.encoding == "text":
@@ -81,17 +107,17 @@ def _encoded(raw: bytes, request: Request) -> bytes:
 
 def _typed(raw: bytes, content_type: str, id: int | str | None) -> tuple[bytes, str]:
     """Body and content type for data under a content type that the message names."""
-    charset = parameter(content_type, "charset") or "utf-8"
+    charset = charset_of(content_type)
     if is_json_type(content_type):
-        return _bytes(raw.decode(), charset, id), content_type
-    value = _load(raw)
+        return raw if charset == "utf-8" else _bytes(raw.decode(), charset, id), content_type
+    value = _load(raw, id)
     if isinstance(value, str):
         return _bytes(value, charset, id), content_type
     media_type = content_type.partition(";")[0].strip().lower()
     if isinstance(value, dict) and media_type == FORM:
         return urlencode(list(_fields(value, id))).encode(), content_type
     if isinstance(value, dict) and media_type == MULTIPART:
-        return _multipart(value, content_type, id)
+        return _multipart(value, content_type, charset, id)
     raise InvalidField(
         "data", f"under this content type it is a string{_or_object(media_type)}", id
     )
@@ -101,17 +127,25 @@ def _or_object(media_type: str) -> str:
     return " or an object" if media_type in (FORM, MULTIPART) else ""
 
 
-def _load(raw: bytes) -> Any:
+class _Number(NamedTuple):
+    """A number as it was written: a form must not turn 1.50 into 1.5, nor a long one into something near it."""
+
+    text: str
+
+
+def _load(raw: bytes, id: int | str | None) -> Any:
     try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return json.loads(raw)  # a lone surrogate; the codec has read it once already
+        return json.loads(raw, parse_int=_Number, parse_float=_Number)
+    except RecursionError:
+        raise InvalidField("data", "is nested too deep for its content type", id) from None
 
 
-def _bytes(text: str, charset: str, id: int | str | None) -> bytes:
+def _bytes(text: str, charset: str | None, id: int | str | None) -> bytes:
+    if charset is None:
+        raise InvalidField("headers", "the charset of the content-type is not known", id)
     try:
         return text.encode(charset)
-    except (UnicodeEncodeError, LookupError):
+    except UnicodeError:
         raise InvalidField(
             "data", "can't be encoded in the charset of its content type", id
         ) from None
@@ -126,22 +160,28 @@ def _fields(value: dict[str, Any], id: int | str | None) -> Iterator[tuple[bytes
 
 
 def _scalar(value: Any, id: int | str | None) -> str:
-    """A form's values are strings: ``true``, ``1.5`` as JSON writes them. (null is left out before.)"""
+    """A form's values are strings: ``true`` and ``1.50`` as they stand in the message. (null is left out before.)"""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
+    if isinstance(value, _Number):
+        return value.text
+    if isinstance(value, bool):
+        return "true" if value else "false"
     raise InvalidField(
         "data", "a form or query has strings, numbers, booleans and lists of them as values", id
     )
 
 
-def _multipart(value: dict[str, Any], content_type: str, id: int | str | None) -> tuple[bytes, str]:
+def _multipart(
+    value: dict[str, Any], content_type: str, charset: str | None, id: int | str | None
+) -> tuple[bytes, str]:
     """multipart/form-data as browsers write it (RFC 7578, and the HTML standard's escapes in names)."""
     boundary = parameter(content_type, "boundary")
-    if not boundary:
+    if boundary is None:
         boundary = f"wsrequest-{secrets.token_hex(16)}"
-        content_type = f"{MULTIPART}; boundary={boundary}"
+        content_type = f"{content_type}; boundary={boundary}"
+    elif not _BOUNDARY(boundary):
+        raise InvalidField("headers", "the boundary of the content-type is not a valid one", id)
     parts = bytearray()
     for key, entry in value.items():
         for item in entry if isinstance(entry, list) else (entry,):
@@ -152,7 +192,7 @@ def _multipart(value: dict[str, Any], content_type: str, id: int | str | None) -
                 filename, file_type, content = _file(item, id)
                 disposition += f'; filename="{_escaped(filename)}"\r\nContent-Type: {file_type}'
             else:
-                content = _bytes(_scalar(item, id), "utf-8", id)
+                content = _bytes(_scalar(item, id), charset, id)
             head = _bytes(f"--{boundary}\r\n{disposition}\r\n\r\n", "utf-8", id)
             parts += head + content + b"\r\n"
     parts += f"--{boundary}--\r\n".encode()

@@ -61,27 +61,20 @@ class JSONCodec:
         Raises nothing: a frame that can't be read at all is one error. Bytes are read as UTF-8. The messages of an
         array are made one by one, as they are asked for.
         """
-        maximum = limits.max_message_bytes
-        if maximum is not None and _size(frame) > maximum:
-            return [MessageTooLarge(maximum)]
-        if isinstance(frame, bytes):
-            try:
-                frame = frame.decode()
-            except UnicodeDecodeError:
-                return [InvalidMessage()]
-        if not _is_array(frame):
-            return [_message(frame, limits)]
         try:
-            parts = _PARTS.decode(frame)
-        except RecursionError:
-            return [InvalidMessage()]
-        except msgspec.DecodeError:
-            # One message that only the standard library reads must not cost the others their answer.
-            try:
-                parts = [_dumps(part) for part in _standard_loads(frame)]
-            except ValueError:
-                return [InvalidMessage()]
-        return (_message(str(part, "utf-8"), limits) for part in parts)
+            text = frame.encode() if isinstance(frame, str) else _in_utf8(frame)
+        except UnicodeError:
+            return (InvalidMessage(),)
+        maximum = limits.max_message_bytes
+        if maximum is not None and len(text) > maximum:
+            return (MessageTooLarge(maximum),)
+        if text[:1] == b"{" or text.lstrip(_WHITESPACE)[:1] != b"[":
+            return (_message(text, limits),)
+        try:
+            parts = _parts(text)
+        except ValueError:
+            return (InvalidMessage(),)
+        return (_message(part, limits) for part in parts)
 
     def encode(self, message: ServerMessage) -> bytes:
         """One message as JSON text in UTF-8."""
@@ -97,8 +90,9 @@ class JSONCodec:
 def is_json(body: bytes) -> bool:
     """Whether these bytes are one JSON text in UTF-8, so that they may stand in a message as they are."""
     try:
-        msgspec.json.decode(body, type=Raw)
-        body.decode()  # msgspec does not look inside strings when it only skips them
+        _RAW.decode(body)
+        if not body.isascii():
+            body.decode()  # msgspec does not look inside strings when it only skips them
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
@@ -109,6 +103,7 @@ class _Identified(msgspec.Struct, gc=False):
 
 
 _ENCODER = msgspec.json.Encoder()
+_RAW = msgspec.json.Decoder(Raw)
 _PARTS = msgspec.json.Decoder(list[Raw])
 _REQUEST = msgspec.json.Decoder(Request)
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
@@ -120,25 +115,32 @@ _CONTROLS: dict[
     "ping": msgspec.json.Decoder(Ping),
     "pong": msgspec.json.Decoder(Pong),
 }
-_ARRAY = re.compile(r"[ \t\r\n]*\[").match
+_WHITESPACE = b" \t\r\n"
 _PLACE = re.compile(r" - at `\$\.(\w+).*`$")
+_LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:[^,{}\[\]]{1,400}(?=,)').match
 
 
-def _is_array(text: str) -> bool:
-    return _ARRAY(text) is not None
+def _in_utf8(frame: bytes) -> bytes:
+    """The frame itself. Raises UnicodeDecodeError: msgspec would not see it in what it only skips."""
+    frame.decode()
+    return frame
 
 
-def _size(frame: str | bytes) -> int:
-    """Bytes on the wire; a text of ASCII need not be encoded to know."""
-    if isinstance(frame, str) and not frame.isascii():
-        return len(frame.encode("utf-8", "surrogatepass"))
-    return len(frame)
-
-
-def _message(text: str, limits: Limits) -> ClientMessage | MessageError:
+def _parts(text: bytes) -> list[bytes]:
+    """The messages of an array. Raises ValueError where it is none."""
     try:
-        _check_shape(text, limits)
+        return [bytes(part) for part in _PARTS.decode(text)]
+    except RecursionError:
+        raise ValueError from None
+    except msgspec.DecodeError:
+        # One message that only the standard library reads must not cost the others their answer.
+        return [_dumps(part) for part in _standard_loads(text)]
+
+
+def _message(text: bytes, limits: Limits) -> ClientMessage | MessageError:
+    try:
         request = _REQUEST.decode(text)
+        _check_shape(text, request.id, limits)
         if request.url is None:
             return _without_url(text, request)
         return checked(request, limits.header_rules)
@@ -146,25 +148,29 @@ def _message(text: str, limits: Limits) -> ClientMessage | MessageError:
         return error
     except msgspec.ValidationError as error:
         return _refusal(str(error), _find_id(text))
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except msgspec.DecodeError:
         return _read_by_standard_library(text, limits)
     except RecursionError:
-        return InvalidMessage()
+        return _past_recursion(_find_id(text), limits)
 
 
-def _without_url(text: str, request: Request) -> ClientMessage | MessageError:
+def _without_url(text: bytes, request: Request) -> ClientMessage:
     names = _NAMES.decode(text)
     for name, decoder in _CONTROLS.items():
         if name in names:
             return decoder.decode(text)
-    return MissingURL(request.id)
+    raise MissingURL(request.id)
 
 
-def _find_id(text: str) -> int | str | None:
+def _find_id(text: bytes) -> int | str | None:
+    """The id of a message that can't be read as a whole; where even skipping is too deep, an id that stands first."""
     try:
         return _IDENTIFIED.decode(text).id
     except msgspec.DecodeError:
         return None
+    except RecursionError:
+        start = _LEADING_ID(text)
+        return _find_id(start[0] + b"}") if start else None
 
 
 def _refusal(problem: str, id: int | str | None) -> MessageError:
@@ -176,23 +182,29 @@ def _refusal(problem: str, id: int | str | None) -> MessageError:
     return InvalidField(place[1], sentence[:1].lower() + sentence[1:], id)
 
 
-def _check_shape(text: str, limits: Limits) -> None:
-    """Raise TooDeep or TooManyKeys. Counting brackets and colons is enough for nearly every message."""
-    depth_limit, key_limit = limits.max_depth, limits.max_keys
-    may_be_deep = depth_limit is not None and text.count("{") + text.count("[") > depth_limit
-    may_be_wide = key_limit is not None and text.count(":") > key_limit
-    if not (may_be_deep or may_be_wide):
-        return
-    try:
-        value = msgspec.json.decode(text)
-    except RecursionError:
-        raise TooDeep(depth_limit or 0) from None
-    _check_value(value, _find_id(text), limits)
+def _past_recursion(id: int | str | None, limits: Limits) -> MessageError:
+    """Nested deeper than any reader here goes, whether or not there is a limit."""
+    return InvalidMessage(id) if limits.max_depth is None else TooDeep(limits.max_depth, id)
+
+
+def _check_shape(text: bytes, id: int | str | None, limits: Limits) -> None:
+    """Raise TooDeep or TooManyKeys. Size, or counting brackets and colons, is enough for nearly every message."""
+    depth, keys = limits.max_depth, limits.max_keys
+    may_be_deep = (
+        depth is not None and len(text) > 2 * depth and text.count(b"{") + text.count(b"[") > depth
+    )
+    may_be_wide = keys is not None and len(text) > 4 * keys and text.count(b":") > keys
+    if may_be_deep or may_be_wide:
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError:  # a number out of msgspec's range
+            value = json.loads(text, parse_int=float)
+        _check_value(value, id, limits)
 
 
 def _check_value(value: Any, id: int | str | None, limits: Limits) -> None:
     level, depth = [value], 0
-    while level := [part for part in level if isinstance(part, dict | list)]:
+    while level := [part for part in level if isinstance(part, _CONTAINERS)]:
         depth += 1
         if limits.max_depth is not None and depth > limits.max_depth:
             raise TooDeep(limits.max_depth, id)
@@ -207,7 +219,10 @@ def _check_value(value: Any, id: int | str | None, limits: Limits) -> None:
         level = below
 
 
-def _read_by_standard_library(text: str, limits: Limits) -> ClientMessage | MessageError:
+_CONTAINERS = (dict, list)
+
+
+def _read_by_standard_library(text: bytes, limits: Limits) -> ClientMessage | MessageError:
     """A message that msgspec can't read, read as Django's own views would read it.
 
     A lone surrogate (an escape that is half an emoji) is legal JSON, and what a browser sends when a text was cut in
@@ -219,24 +234,24 @@ def _read_by_standard_library(text: str, limits: Limits) -> ClientMessage | Mess
         return InvalidMessage()
     if not isinstance(value, dict):
         return InvalidMessage()
-    data = value.pop("data", None)
+    message_id = None
     try:
-        request = _REQUEST.decode(json.dumps(value, ensure_ascii=False, allow_nan=False))
-        if request.url is None:
-            return InvalidMessage(request.id)
-        _check_value({"data": data}, request.id, limits)
+        message_id = _IDENTIFIED.decode(_dumps({"id": value.get("id")})).id
+        data = value.pop("data", None)
+        request = _REQUEST.decode(_dumps(value))
+        _check_value({"data": data}, message_id, limits)
         request.data = Raw(_dumps(data))
         return checked(request, limits.header_rules)
     except MessageError as error:
         return error
-    except (msgspec.DecodeError, ValueError):
-        return InvalidMessage()
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return InvalidMessage(message_id)
 
 
-def _standard_loads(text: str) -> Any:
+def _standard_loads(text: bytes) -> Any:
     """The standard library's reader without its extension (NaN, Infinity). Raises ValueError only."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text.decode(), parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError from None
 

@@ -77,7 +77,7 @@ class Connection:
         headers: dict[str, str],
         data: Raw | str | UnsetType = UNSET,
         encoding: Literal["base64"] | UnsetType = UNSET,
-        cookies: dict[str, dict[str, str | bool]] | UnsetType = UNSET,
+        cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET,
         *,
         more: bool = False,
     ) -> bytes:

@@ -28,11 +28,9 @@ class Handshake:
     http_version: str = "1.1"
 
     def header(self, name: bytes) -> str | None:
-        """The first header of this name (lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        """The value of this header (name in lower case). Repeated ones are joined, and Cookie by "; " as in HTTP/2."""
+        values = [value.decode("latin-1") for key, value in self.headers if key == name]
+        return ("; " if name == b"cookie" else ",").join(values) if values else None
 
 
 def choose_subprotocol(offered: Sequence[str], spoken: Iterable[str]) -> str | None:
@@ -65,9 +63,15 @@ def check_origin(origin: str | None, own: str, trusted: Sequence[str]) -> bool:
     except ValueError:
         raise OriginRefused from None
     for entry in trusted:
-        entry_scheme, _, pattern = entry.partition("://")
-        if pattern.startswith("*.") and scheme == entry_scheme:
-            suffix = pattern[1:]
-            if host == suffix[1:] or host.endswith(suffix):
+        if "*" in entry:
+            trusted_scheme, pattern = urlsplit(entry)[:2]
+            if scheme == trusted_scheme and _is_same_domain(host, pattern.lstrip("*").lower()):
                 return True
     raise OriginRefused
+
+
+def _is_same_domain(host: str, pattern: str) -> bool:
+    """Django's rule: ".example.com" is that domain and everything below it."""
+    if pattern.startswith("."):
+        return host.endswith(pattern) or host == pattern[1:]
+    return host == pattern != ""

@@ -71,7 +71,7 @@ class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
     headers: dict[str, str]
     data: Any = UNSET
     encoding: Literal["base64"] | UnsetType = UNSET
-    cookies: dict[str, dict[str, str | bool]] | UnsetType = UNSET
+    cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET
     more: bool = False
 
 
@@ -119,7 +119,7 @@ class HeaderRules:
             return "is not a header name (letters, digits and hyphens)"
         if name in DENIED_HEADERS or name in self.denied or name.startswith(DENIED_PREFIXES):
             return "belongs to the connection and can't be sent in a message"
-        if _BAD_IN_VALUE(value):
+        if _is_bad_value(value):
             return "has a NUL, CR or LF in its value"
         return None
 
@@ -138,16 +138,23 @@ _BAD_IN_URL = re.compile(r"[\x00-\x1f\x7f]").search
 _ABSOLUTE_URL = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:").match
 
 
+def _is_bad_value(value: str) -> bool:
+    # isprintable() is several times faster than a pattern, and clears nearly every value.
+    return not value.isprintable() and _BAD_IN_VALUE(value) is not None
+
+
 def checked(request: Request, rules: HeaderRules) -> Request:
     """The same request in its normal form. Raises a :class:`~wsrequest.errors.MessageError` that says what is wrong."""
     url = request.url
     if not url:
         raise MissingURL(request.id)
-    if _ABSOLUTE_URL(url):
+    if (url[0] != "/" or url[1:2] == "/") and _ABSOLUTE_URL(url):
         raise InvalidField("url", "send the path without scheme and domain", request.id)
-    if _BAD_IN_URL(url):
+    if not url.isprintable() and _BAD_IN_URL(url):
         raise InvalidField("url", "percent-encode control characters", request.id)
     request.method = _checked_method(request)
+    if request.token is not None and _is_bad_value(request.token):
+        raise InvalidField("token", "has a NUL, CR or LF in it", request.id)
     if request.headers:
         request.headers = _checked_headers(request.headers, request, rules)
     return request
