@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, WebSocketRoute
 
     from tests.demo.server import DemoServer
 
@@ -249,6 +249,137 @@ async def test_a_lost_connection_is_made_again(member):
     # The browser itself writes into the console that there was no server.
     assert all("ERR_CONNECTION_REFUSED" in complaint for complaint in member.complaints)
     member.complaints.clear()
+
+
+# --- the socket's client, with a man in the middle ------------------------------------------------------
+
+
+class Middleman:
+    """Between the page and the real server; he cuts the line when he is told to, with any close code."""
+
+    def __init__(self) -> None:
+        self.lines: list[WebSocketRoute] = []
+        self.said: list[str] = []  # by the page
+        self.deaf = False  # swallow whatever the page says
+        self.cut_at: tuple[str, int] | None = None  # (what the page must not say, close code)
+
+    async def connect(self, line: WebSocketRoute) -> None:
+        self.lines.append(line)
+        server = line.connect_to_server()
+
+        async def pass_on(text: str | bytes) -> None:
+            assert isinstance(text, str)
+            self.said.append(text)
+            if self.cut_at and self.cut_at[0] in text:
+                code, self.cut_at = self.cut_at[1], None
+                await line.close(code=code)
+            elif not self.deaf:
+                server.send(text)
+
+        line.on_message(pass_on)
+
+    async def cut(self, code: int) -> None:
+        await self.lines[-1].close(code=code)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def middleman(member: Visitor) -> Middleman:
+    middleman = Middleman()
+    await member.page.route_web_socket("**/ws/", middleman.connect)
+    await member.page.clock.install()
+    await member.go()
+    await expect(titles(member)).to_have_count(SEEDED)
+    return middleman
+
+
+@pytest.mark.parametrize("code", [1001, 1012, 4100, 4102, 4105, 4200, 4201])
+async def test_it_comes_back(member, middleman, code):
+    await middleman.cut(code)
+    await expect(member.page.locator("#connection")).to_have_attribute("data-state", "waiting")
+    await member.page.clock.run_for(1_000)
+    await expect(member.page.locator("#connection-text")).to_have_text("Connected")
+    assert len(middleman.lines) == 2
+
+
+@pytest.mark.parametrize("code", [1009, 4000, 4001, 4003, 4010, 4029])
+async def test_it_stays_away(member, middleman, code):
+    await middleman.cut(code)
+    await expect(member.page.locator("#connection-text")).to_have_text("Disconnected")
+    await member.page.clock.run_for(60_000)
+    assert len(middleman.lines) == 1
+    # But a person may try.
+    await member.page.get_by_role("button", name="Retry now").click()
+    await expect(member.page.locator("#connection-text")).to_have_text("Connected")
+
+
+async def test_it_comes_back_with_the_next_thing_to_say(member, middleman):
+    await middleman.cut(4011)
+    await expect(member.page.locator("#connection-text")).to_have_text("Idle")
+    await member.page.clock.run_for(60_000)
+    assert len(middleman.lines) == 1
+    await member.page.get_by_role("link", name="Two themes").click()
+    await expect(heading(member)).to_have_text("Two themes, one rule")
+    assert len(middleman.lines) == 2
+
+
+async def test_it_waits_longer_and_longer(member, middleman):
+    # At the top of the jitter the ceilings show: 0.5 s, 1 s, 2 s, ... and 30 s at the most.
+    await member.page.evaluate("Math.random = () => 0.999999")
+    for seconds in (1, 1, 2, 4, 8, 16, 30, 30):
+        await middleman.cut(4100)
+        text = f"Offline, next try in {seconds} s"
+        await expect(member.page.locator("#connection-text")).to_have_text(text)
+        await member.page.clock.run_for(seconds * 1000)
+        await expect(member.page.locator("#connection-text")).to_have_text("Connected")
+    # A connection that lasted was a good one.
+    await member.page.clock.run_for(15_000)
+    await middleman.cut(4100)
+    await expect(member.page.locator("#connection-text")).to_have_text(
+        "Offline, next try in 1 s",
+    )
+
+
+async def test_it_says_something_in_every_heartbeat(member, middleman):
+    for beat in (1, 2, 3):
+        await member.page.clock.run_for(20_000)
+        await expect(frames(member).get_by_text("pong")).to_have_count(beat)
+    assert sum("ping" in text for text in middleman.said) == 3
+    assert len(middleman.lines) == 1
+
+
+async def test_it_notices_that_nobody_is_there(member, middleman):
+    middleman.deaf = True
+    await member.page.clock.run_for(20_000)
+    await expect(frames(member).get_by_text("ping", exact=True)).to_have_count(1)
+    middleman.deaf = False
+    await member.page.clock.run_for(10_000)
+    await expect(member.page.locator("#connection")).to_have_attribute("data-state", "waiting")
+    await member.page.clock.run_for(1_000)
+    await expect(member.page.locator("#connection-text")).to_have_text("Connected")
+    assert len(middleman.lines) == 2
+
+
+async def test_a_lost_read_is_asked_again(member, middleman):
+    middleman.cut_at = ("/api/snippets/4/", 4105)
+    await member.page.get_by_role("link", name="Word count").click()
+    await expect(member.page.locator("#connection")).to_have_attribute("data-state", "waiting")
+    await member.page.clock.run_for(1_000)
+    await expect(heading(member)).to_have_text("Word count, in one pass")
+
+
+async def test_a_lost_write_is_not(member, middleman):
+    await member.page.get_by_role("link", name="New snippet").click()
+    await member.write("Lost", FIBONACCI)
+    middleman.cut_at = ('"title":"Lost"', 4105)
+    await member.save()
+    await expect(member.page.get_by_role("alert")).to_contain_text("may have been made, or not")
+    await member.page.clock.run_for(1_000)
+    await expect(member.page.locator("#connection-text")).to_have_text("Connected")
+    assert sum('"title":"Lost"' in text for text in middleman.said) == 1
+    # What was written is still there, to be sent again by who wrote it.
+    await expect(member.page.get_by_label("Title")).to_have_value("Lost")
+    await member.save()
+    await expect(heading(member)).to_have_text("Lost")
 
 
 # --- writing ------------------------------------------------------------------------------------------
