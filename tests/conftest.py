@@ -21,19 +21,23 @@ settings.register_profile("ci", settings.get_profile("default"), max_examples=20
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+# What Django does on the loop by itself, here as under its own ASGI handler.
+DJANGO_MAY_BLOCK = {
+    "django/core/handlers/asgi.py": {"read_body"},
+    "django/http/request.py": {"_load_post_and_files", "body"},
+    "django/template/loaders/filesystem.py": {"get_contents"},
+    "django/template/utils.py": {"get_app_template_dirs"},
+    "django/utils/translation/trans_real.py": {"translation"},
+}
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_blocking_call_on_the_loop() -> Iterator[None]:
-    """Raise BlockingError where the package, on a running loop, sleeps, locks or does I/O.
-
-    Reading a template or a message catalogue the first time is Django's, and its own async views
-    do it on the loop too.
-    """
+    """Raise BlockingError where the package, on a running loop, sleeps, waits for a lock or does I/O."""
     detector = BlockBuster(scanned_modules=["wsrequest"])
-    for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat", "os.listdir"):
-        if function := detector.functions.get(name):
-            function.can_block_in("django/template/loaders/filesystem.py", "get_contents")
-            function.can_block_in("django/template/utils.py", "get_app_template_dirs")
-            function.can_block_in("django/utils/translation/trans_real.py", "translation")
+    for function in detector.functions.values():
+        for file, names in DJANGO_MAY_BLOCK.items():
+            function.can_block_in(file, names)
     detector.activate()
     yield
     detector.deactivate()
