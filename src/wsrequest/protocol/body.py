@@ -145,7 +145,7 @@ def _bytes(text: str, charset: str | None, id: int | str | None) -> bytes:
         raise InvalidField("headers", "the charset of the content-type is not known", id)
     try:
         return text.encode(charset)
-    except UnicodeError:
+    except (UnicodeError, LookupError):  # Python has codecs that are for no text, as rot13
         raise InvalidField(
             "data", "can't be encoded in the charset of its content type", id
         ) from None

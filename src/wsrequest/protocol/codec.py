@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import msgspec
@@ -74,7 +75,7 @@ class JSONCodec:
             parts = _parts(text)
         except ValueError:
             return (InvalidMessage(),)
-        return (_message(part, limits) for part in parts)
+        return (_message(bytes(part), limits) for part in parts)
 
     def encode(self, message: ServerMessage) -> bytes:
         """One message as JSON text in UTF-8."""
@@ -126,10 +127,10 @@ def _in_utf8(frame: bytes) -> bytes:
     return frame
 
 
-def _parts(text: bytes) -> list[bytes]:
+def _parts(text: bytes) -> Sequence[Raw | bytes]:
     """The messages of an array. Raises ValueError where it is none."""
     try:
-        return [bytes(part) for part in _PARTS.decode(text)]
+        return _PARTS.decode(text)
     except RecursionError:
         raise ValueError from None
     except msgspec.DecodeError:
@@ -194,32 +195,31 @@ def _check_shape(text: bytes, id: int | str | None, limits: Limits) -> None:
         depth is not None and len(text) > 2 * depth and text.count(b"{") + text.count(b"[") > depth
     )
     may_be_wide = keys is not None and len(text) > 4 * keys and text.count(b":") > keys
-    if may_be_deep or may_be_wide:
-        try:
-            value = msgspec.json.decode(text)
-        except msgspec.DecodeError:  # a number out of msgspec's range
-            value = json.loads(text, parse_int=float)
-        _check_value(value, id, limits)
+    if not (may_be_deep or may_be_wide):
+        return
+    structure = _without_strings(text)
+    if (
+        depth is not None
+        and max(accumulate(map(_STEPS, structure.translate(None, _NOT_BRACKETS)))) > depth
+    ):
+        raise TooDeep(depth, id)
+    if keys is not None and structure.count(b":") > keys:
+
+        def count(pairs: list[tuple[str, Any]]) -> None:
+            if len(pairs) > keys:
+                raise TooManyKeys(keys, id)
+
+        json.loads(text, object_pairs_hook=count, parse_int=float)
 
 
-def _check_value(value: Any, id: int | str | None, limits: Limits) -> None:
-    level, depth = [value], 0
-    while level := [part for part in level if isinstance(part, _CONTAINERS)]:
-        depth += 1
-        if limits.max_depth is not None and depth > limits.max_depth:
-            raise TooDeep(limits.max_depth, id)
-        below: list[Any] = []
-        for container in level:
-            if isinstance(container, dict):
-                if limits.max_keys is not None and len(container) > limits.max_keys:
-                    raise TooManyKeys(limits.max_keys, id)
-                below.extend(container.values())
-            else:
-                below.extend(container)
-        level = below
+def _without_strings(text: bytes) -> bytes:
+    """Valid JSON without its strings, so that a bracket or colon in it is one."""
+    without_escapes = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    return b"".join(without_escapes.split(b'"')[::2])
 
 
-_CONTAINERS = (dict, list)
+_STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}.__getitem__
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 def _read_by_standard_library(text: bytes, limits: Limits) -> ClientMessage | MessageError:
@@ -239,7 +239,7 @@ def _read_by_standard_library(text: bytes, limits: Limits) -> ClientMessage | Me
         message_id = _IDENTIFIED.decode(_dumps({"id": value.get("id")})).id
         data = value.pop("data", None)
         request = _REQUEST.decode(_dumps(value))
-        _check_value({"data": data}, message_id, limits)
+        _check_shape(text, message_id, limits)
         request.data = Raw(_dumps(data))
         return checked(request, limits.header_rules)
     except MessageError as error:
