@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connections
@@ -51,8 +52,11 @@ async def runner(make_runner: MakeRunner) -> PoolRunner:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def catalogues() -> None:
-    """Read the catalogues before any view does: an asynchronous view would do it on the loop."""
+def catalogues() -> Iterator[None]:
+    """Read catalogues and time zones before any view does: an asynchronous view would do it on the loop."""
     for language in ("de", "fr", "en-us"):
         with translation.override(language):
             translation.gettext("Yes")
+    zones = [ZoneInfo(name) for name in ("UTC", "Europe/Paris", "Europe/Berlin")]
+    yield
+    zones.clear()

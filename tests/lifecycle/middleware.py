@@ -28,7 +28,9 @@ class Language(MiddlewareMixin):
         if language := request.headers.get("x-language"):
             translation.activate(language)
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
         response["x-language-after"] = translation.get_language() or ""
         return response
 

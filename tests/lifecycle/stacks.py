@@ -115,7 +115,7 @@ def _hooks(element: Element, number: int) -> dict[str, Any]:
 
     def template(self: Any, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         note(f"{number} template")
-        return act(element.actions["template"], f"{number} template") and response or response
+        return (act(element.actions["template"], f"{number} template") and response) or response
 
     def exception(self: Any, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         note(f"{number} exception {type(exception).__name__}")

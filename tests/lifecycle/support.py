@@ -128,7 +128,9 @@ def body(reply: Reply) -> str:
 
 
 def call(request: Request, *, requests: RequestFactory | None = None, trusted: bool = True) -> Call:
-    return Call(requests or factory(), request, "", trusted, frozenset(get_settings().omit_response_headers))
+    return Call(
+        requests or factory(), request, "", trusted, frozenset(get_settings().omit_response_headers)
+    )
 
 
 def start(runner: PoolRunner, url: str, method: str = "GET", **fields: Any) -> Recorder:

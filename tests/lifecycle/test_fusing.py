@@ -72,9 +72,7 @@ def recorded(stack: Stack, log: Log, respond: Callable[[], HttpResponseBase]) ->
         log.lines = []
         response = respond()
         response.close()
-        return Run(
-            response.status_code, response.content, Trace.lines, log.lines, Trace.threads
-        )
+        return Run(response.status_code, response.content, Trace.lines, log.lines, Trace.threads)
 
 
 class DjangoHandler(BaseHandler):
@@ -86,9 +84,7 @@ class DjangoHandler(BaseHandler):
 
 @given(stack=stacks)
 @example(  # view hooks of a middleware outside one that can't be fused
-    stack=Stack(
-        (Element("mixin", {"view": "pass"}), Element("async function", {})), "plain", True
-    )
+    stack=Stack((Element("mixin", {"view": "pass"}), Element("async function", {})), "plain", True)
 )
 @example(  # an asynchronous view hook among synchronous ones
     stack=Stack(

@@ -152,7 +152,9 @@ def test_many_submitters_lose_no_job_and_no_wake_up(make_pool: MakePool) -> None
             done = Done(burst)
             for piece in range(burst):
 
-                def job(worker: Worker, key: tuple[int, int] = (number, round_ * 4 + piece)) -> None:
+                def job(
+                    worker: Worker, key: tuple[int, int] = (number, round_ * 4 + piece)
+                ) -> None:
                     with lock:
                         runs[key] += 1
                     done.one()  # noqa: B023 (run before the next round)

@@ -149,11 +149,15 @@ class Data(APIView):
 
 
 def users(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(list(User.objects.order_by("username").values_list("username", flat=True)), safe=False)
+    return JsonResponse(
+        list(User.objects.order_by("username").values_list("username", flat=True)), safe=False
+    )
 
 
 async def ausers(request: HttpRequest) -> HttpResponse:
-    return JsonResponse([user.username async for user in User.objects.order_by("username")], safe=False)
+    return JsonResponse(
+        [user.username async for user in User.objects.order_by("username")], safe=False
+    )
 
 
 def make_user(request: HttpRequest) -> HttpResponse:
@@ -239,7 +243,7 @@ def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def file(request: HttpRequest) -> FileResponse:
-    return FileResponse(open(__file__, "rb"), filename="views.py")  # noqa: PTH123, SIM115
+    return FileResponse(open(__file__, "rb"), filename="views.py")  # noqa: PTH123
 
 
 async def afile(request: HttpRequest) -> FileResponse:
@@ -315,7 +319,9 @@ def see_cookies(request: HttpRequest) -> HttpResponse:
 
 
 def log_in(request: HttpRequest) -> HttpResponse:
-    user = authenticate(request, username=request.POST["username"], password=request.POST["password"])
+    user = authenticate(
+        request, username=request.POST["username"], password=request.POST["password"]
+    )
     if user is None:
         raise PermissionDenied
     login(request, user)

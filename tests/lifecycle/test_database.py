@@ -1,0 +1,96 @@
+"""Database connections: as many as there are worker threads at most, and used again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.db.backends.signals import connection_created
+
+from tests.lifecycle import support
+from tests.lifecycle.fixtures import MakeRunner
+from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.lifecycle.threads import Worker
+
+pytestmark = [pytest.mark.usefixtures("urls"), pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def opened() -> Iterator[list[int]]:
+    """The thread of each connection that was opened."""
+    threads: list[int] = []
+    with support.listening(
+        connection_created, lambda **kwargs: threads.append(threading.get_ident())
+    ):
+        yield threads
+
+
+@pytest.fixture
+def persistent() -> Iterator[None]:
+    """CONN_MAX_AGE, for every thread's connection."""
+    before = connections.settings["default"]["CONN_MAX_AGE"]
+    connections.settings["default"]["CONN_MAX_AGE"] = 60
+    yield
+    connections.settings["default"]["CONN_MAX_AGE"] = before
+
+
+async def is_open(runner: PoolRunner) -> set[bool]:
+    """Whether the connection of each of the pool's threads is open."""
+    answers: list[bool] = []
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def job(worker: Worker) -> None:
+        answers.append(connection.connection is not None)
+        loop.call_soon_threadsafe(done.set)
+
+    for worker in runner.pool.workers:
+        done.clear()
+        worker.run_here(job)
+        await asyncio.wait_for(done.wait(), support.PATIENCE)
+    return set(answers)
+
+
+@pytest.mark.parametrize("url", ["/users/", "/ausers/"])
+async def test_connections_are_used_again(
+    make_runner: MakeRunner, persistent: None, opened: list[int], url: str
+) -> None:
+    runner = make_runner(3)
+    recorders = [support.start(runner, url) for _ in range(60)]
+    assert {(await recorder.wait()).text for recorder in recorders} == {"[]"}
+    assert 1 <= len(opened) <= 3
+    assert len(set(opened)) == len(opened)
+    assert await is_open(runner) <= {True, False}
+    assert set(opened) <= {worker._thread.ident for worker in runner.pool.workers}
+
+
+@pytest.mark.parametrize("url", ["/users/", "/ausers/"])
+async def test_without_conn_max_age_they_are_closed_after_each_request(
+    make_runner: MakeRunner, opened: list[int], url: str
+) -> None:
+    runner = make_runner(1)
+    for _ in range(3):
+        await support.run(runner, url)
+    assert len(opened) == 3
+    assert await is_open(runner) == {False}
+
+
+async def test_connections_are_closed_when_the_pool_is(
+    make_runner: MakeRunner, persistent: None, opened: list[int]
+) -> None:
+    runner = make_runner(1)
+    closed: list[Any] = []
+
+    def note_closing(worker: Worker) -> None:
+        real = connection.connection
+        close = connection.close
+        connection.close = lambda: (closed.append(real), close())  # type: ignore[method-assign]
+
+    await support.run(runner, "/users/")
+    runner.pool.workers[0].run_here(note_closing)
+    await asyncio.to_thread(runner.pool.close, support.PATIENCE)
+    assert len(closed) == len(opened) == 1
