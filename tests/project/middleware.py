@@ -11,7 +11,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 def _sign(response: HttpResponse, name: str) -> HttpResponse:
-    response["x-seen"] = f"{response.get('x-seen', '')}{name} "
+    response["x-seen"] = f"{response.get('x-seen', '')} {name}".strip()
     return response
 
 
@@ -53,7 +53,8 @@ class WithHooks(MiddlewareMixin):
         return None
 
     def process_template_response(self, request, response):
-        response.context_data["hooked"] = True
+        if response.context_data is not None:  # REST framework's has none
+            response.context_data["hooked"] = True
         return response
 
     def process_response(self, request, response):

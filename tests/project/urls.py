@@ -17,6 +17,7 @@ urlpatterns = [
     re_path(r"^echo/(?P<rest>.*)$", views.echo, name="echo"),
     re_path(r"^aecho/(?P<rest>.*)$", views.aecho),
     path("form/", views.form),
+    path("aform/", views.aform),
     path("read-stream/", views.read_stream),
     path("load-json/", views.load_json),
     path("page/", views.page, name="page"),

@@ -42,7 +42,8 @@ async def ahello(request):
 
 # --- what a request is ------------------------------------------------------------------------------
 
-CONNECTION_META = ("HTTP_CONNECTION", "HTTP_ACCEPT_ENCODING")
+#: Headers about the HTTP connection; a message has neither, nor a length where there is no body.
+HOP_BY_HOP = ("Connection", "Content-Length", "Transfer-Encoding")
 
 
 def describe(request, rest=""):
@@ -50,7 +51,7 @@ def describe(request, rest=""):
     meta = {
         key: value
         for key, value in request.META.items()
-        if key.startswith("HTTP_") and key not in CONNECTION_META
+        if key.startswith("HTTP_") and key != "HTTP_CONNECTION"
     }
     for key in ("CONTENT_TYPE", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "SCRIPT_NAME"):
         meta[key] = request.META.get(key)
@@ -72,7 +73,7 @@ def describe(request, rest=""):
         "content": [request.content_type, request.content_params, request.encoding],
         "length": int(request.META.get("CONTENT_LENGTH") or 0),
         "cookies": request.COOKIES,
-        "headers": sorted(request.headers),
+        "headers": sorted(name for name in request.headers if name not in HOP_BY_HOP),
         "meta": meta,
         "user": str(request.user),
         "language": translation.get_language(),
@@ -87,7 +88,7 @@ def describe(request, rest=""):
 
 def _file(file):
     digest = hashlib.sha256(file.read()).hexdigest()
-    return [file.name, file.size, file.content_type, file.charset, digest]
+    return [file.name, file.size, file.content_type, str(file.charset), digest]
 
 
 def _body(request):
@@ -96,9 +97,9 @@ def _body(request):
 
 
 def _echoed(request, rest):
-    if "read" not in request.GET:
-        return JsonResponse(describe(request, rest) | {"body": _body(request)})
-    return JsonResponse(describe(request, rest))
+    body = _body(request)  # before POST: afterwards the stream has been read
+    described = describe(request, rest) | {"body": body}
+    return JsonResponse(described, json_dumps_params={"sort_keys": True})
 
 
 def echo(request, rest=""):
@@ -114,6 +115,10 @@ def form(request):
     """Reads POST before anything else, so that Django parses the stream and not a body in memory."""
     files = {name: list(map(_file, files)) for name, files in request.FILES.lists()}
     return JsonResponse({"post": dict(request.POST.lists()), "files": files})
+
+
+async def aform(request):
+    return await sync_to_async(form)(request)
 
 
 def read_stream(request):
@@ -139,7 +144,7 @@ async def apage(request):
 def late_callback(request):
     """A TemplateResponse that is changed after it was rendered."""
     response = TemplateResponse(request, "page.html", {"title": "A page"})
-    response.add_post_render_callback(lambda rendered: rendered.headers.update({"x-late": "yes"}))
+    response.add_post_render_callback(lambda done: done.headers.setdefault("x-late", "yes"))
     return response
 
 
@@ -341,10 +346,10 @@ async def anothing(request):
 
 
 def set_cookies(request):
-    response = JsonResponse({"had": request.COOKIES})
+    response = JsonResponse({"had": sorted(request.COOKIES.items())})
     response.set_cookie("plain", "1")
     response.set_cookie("hidden", "2", httponly=True, samesite="Lax")
-    response.set_cookie("secure", "3", secure=True)
+    response.set_cookie("tls-only", "3", secure=True)
     response.set_cookie("long", "4", max_age=3600)
     response.set_cookie("below", "5", path="/cookies/below/")
     response.set_cookie("quoted", 'a "b"; c, \u00e9')
@@ -354,7 +359,7 @@ def set_cookies(request):
 
 
 def show_cookies(request):
-    return JsonResponse({"cookies": request.COOKIES})
+    return JsonResponse({"cookies": sorted(request.COOKIES.items())})
 
 
 def delete_cookies(request):

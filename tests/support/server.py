@@ -60,9 +60,10 @@ class _Errors(logging.Handler):
 
 
 class ServerThread:
-    """Serves the project on a free port, on an event loop in debug mode."""
+    """Serves the project on a free port; the event loop is in debug mode."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, debug: bool = True, **options: Any) -> None:
+        self._debug = debug
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -121,7 +122,7 @@ class ServerThread:
             await asyncio.wait(others)
 
     def _run(self) -> None:
-        with asyncio.Runner(debug=True) as runner:
+        with asyncio.Runner(debug=self._debug) as runner:
             runner.run(self._server.serve(sockets=[self._socket]))
 
 
