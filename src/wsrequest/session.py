@@ -8,6 +8,7 @@ All of it happens on one event loop; nothing here needs a lock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import secrets
 from collections import deque
@@ -98,8 +99,10 @@ class Session:
             if self._close_code is None:
                 raise
             reader.uncancel()  # it was _check_heartbeat that cancelled
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._transport.close(self._close_code)
+            writer.cancel()  # nothing may follow a close
+            with contextlib.suppress(OSError):  # and TimeoutError, which is one
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._transport.close(self._close_code)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -240,10 +243,16 @@ class Exchange:
         """The client does not want the answer any more: say so, and stop what can be stopped."""
         self._cut_short(Cancelled())
         if not self._session.withdraw(self):
-            self.stop()
+            self._interrupt()
 
     def stop(self) -> None:
-        self._ended = True
+        """The peer is gone. An exchange that has ended already is only clearing up, and must not be disturbed."""
+        if not self._ended:
+            self._ended = True
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Cancel the task, and never twice: its clearing up awaits, too."""
         if self._task is not None:
             # Not at once: a task that was never begun would not run its ``finally``.
             self._task.get_loop().call_soon(self._task.cancel)
@@ -251,7 +260,7 @@ class Exchange:
     def running(self, task: asyncio.Task[None]) -> None:
         self._task = task
         if self._ended:
-            self.stop()
+            self._interrupt()
 
     def respond(self, reply: Reply) -> None:
         if reply.set_cookies is not None:

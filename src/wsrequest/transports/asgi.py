@@ -113,7 +113,9 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": f"{refusal}\n".encode()})
         return
-    await send({"type": "websocket.accept"})
+    # A browser that offered subprotocols and is given none fails the connection by itself, and shows no code.
+    offered = scope.get("subprotocols")
+    await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
     await send({"type": "websocket.close", "code": refusal.close_code, "reason": str(refusal)})
 
 
