@@ -167,8 +167,13 @@ def _find_id(text: bytes) -> int | str | None:
     """The id of a message that can't be read as a whole; where even skipping is too deep, an id that stands first."""
     try:
         return _IDENTIFIED.decode(text).id
-    except msgspec.DecodeError:
+    except msgspec.ValidationError:
         return None
+    except msgspec.DecodeError:
+        try:
+            return _id_of(_standard_loads(text))
+        except ValueError:
+            return None
     except RecursionError:
         start = _LEADING_ID(text)
         return _find_id(start[0] + b"}") if start else None
@@ -234,11 +239,11 @@ def _read_by_standard_library(text: bytes, limits: Limits) -> ClientMessage | Me
         return InvalidMessage()
     if not isinstance(value, dict):
         return InvalidMessage()
-    message_id = None
+    message_id = _id_of(value)
+    data = value.get("data")
+    known = {name: value[name] for name in _ENVELOPE if name in value}
     try:
-        message_id = _IDENTIFIED.decode(_dumps({"id": value.get("id")})).id
-        data = value.pop("data", None)
-        request = _REQUEST.decode(_dumps(value))
+        request = _REQUEST.decode(_dumps(known))
         _check_shape(text, message_id, limits)
         request.data = Raw(_dumps(data))
         return checked(request, limits.header_rules)
@@ -246,6 +251,17 @@ def _read_by_standard_library(text: bytes, limits: Limits) -> ClientMessage | Me
         return error
     except (msgspec.DecodeError, ValueError, RecursionError):
         return InvalidMessage(message_id)
+
+
+_ENVELOPE = [name for name in Request.__struct_fields__ if name != "data"]
+
+
+def _id_of(value: dict[str, Any]) -> int | str | None:
+    """The id of a message that the standard library has read."""
+    try:
+        return _IDENTIFIED.decode(_dumps({"id": value.get("id")})).id
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
 
 
 def _standard_loads(text: bytes) -> Any:
