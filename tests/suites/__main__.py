@@ -28,8 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     for suite in choose(prepare(), options):
         reasons = known.get(suite.name, {})
-        if options.wire:
-            reasons = reasons | known.get(f"{suite.name}-wire", {})
         http = suite.run_http(fresh=options.fresh)
         message = suite.run_message(switches(options))
         results.append((suite.name, Comparison(http, message, reasons)))
@@ -82,6 +80,8 @@ def report(name: str, comparison: Comparison) -> None:
     print(f"passes as message: {len(http.passed & message.passed)}")
     print(f"  of the {len(comparison.senders)} that send requests: ", end="")
     print(f"{comparison.share:.2%} (at least {LEAST_SHARE:.0%})")
+    if comparison.share < LEAST_SHARE:
+        print("  TOO FEW")
     if comparison.silent:
         print("  NOT SENT AS MESSAGES: the client was not changed in some process")
     for test in comparison.lost:
