@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response, response_for_exception
 from django.core.signals import request_finished, request_started, setting_changed
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver, set_script_prefix, set_urlconf
 from django.utils.deprecation import MiddlewareMixin
@@ -35,9 +35,6 @@ Hook = Callable[..., Any]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 logger = logging.getLogger("wsrequest")
-
-#: Bytes in a chunk of a file, as in Django's ASGIHandler.
-FILE_BLOCK_SIZE = 2**16
 
 
 class SyncHandler(BaseHandler):
@@ -348,8 +345,6 @@ def _owned(
 ) -> HttpResponseBase:
     """From here on, ``response.close()`` is the end of the request."""
     internals(response)._handler_class = type(handler)
-    if isinstance(response, FileResponse):
-        response.block_size = FILE_BLOCK_SIZE
     request.__dict__[_RESPONSE] = response
     return response
 

@@ -197,13 +197,16 @@ class RequestFactory:
                 continue
             key = _meta_key(name)
             meta[key] = f"{meta[key]},{value}" if key in meta else value
-        # RemoteUserMiddleware looks for the one in its synchronous mode, and for the other in its asynchronous one.
-        # Under ASGI only the header can be there; the chain that we choose must not decide who the user is.
-        if "HTTP_REMOTE_USER" in meta:
-            meta["REMOTE_USER"] = meta["HTTP_REMOTE_USER"]
         meta.update(extra)
+        # RemoteUserMiddleware looks for META[header] in its synchronous mode, and for META["HTTP_" + header] in its
+        # asynchronous one. Under ASGI only the latter can be there; the chain that we choose must not decide who the
+        # user is.
+        for key in remote_user_keys():
+            if f"HTTP_{key}" in meta:
+                meta.setdefault(key, meta[f"HTTP_{key}"])
+        forced = django_settings.FORCE_SCRIPT_NAME
         meta["SCRIPT_NAME"] = (
-            django_settings.FORCE_SCRIPT_NAME or meta.get("SCRIPT_NAME") or handshake.root_path
+            forced if forced is not None else meta.get("SCRIPT_NAME") or handshake.root_path
         )
         return meta
 
@@ -216,10 +219,10 @@ class RequestFactory:
         path, _, query = url.partition("#")[0].partition("?")
         path, prefix = _decoded(path), self._prefix
         if not prefix:
-            return path or "/", path or "/", query
+            return "/" + path.replace("/", "", 1), path or "/", query
         if path == prefix or path.startswith(f"{prefix}/"):
             return path, path[len(prefix) :] or "/", query
-        return f"{prefix}/{path.removeprefix('/')}", path or "/", query
+        return f"{prefix}/{path.replace('/', '', 1)}", path or "/", query
 
 
 def connection_only_headers(configured: Iterable[str] = ()) -> frozenset[str]:
@@ -228,16 +231,19 @@ def connection_only_headers(configured: Iterable[str] = ()) -> frozenset[str]:
     Those are ``WSREQUEST["HANDSHAKE_HEADERS"]``, SECURE_PROXY_SSL_HEADER, and the header of each
     RemoteUserMiddleware.
     """
-    keys = []
+    keys = remote_user_keys()
+    keys += [f"HTTP_{key}" for key in keys]
     if django_settings.SECURE_PROXY_SSL_HEADER:
         keys.append(django_settings.SECURE_PROXY_SSL_HEADER[0])
-    for path in django_settings.MIDDLEWARE:
-        middleware = import_string(path)
-        # Told by its attributes: django.contrib.auth can't be imported where it is not installed.
-        if hasattr(middleware, "force_logout_if_no_header"):
-            keys.append(middleware.header)
     names = {key.removeprefix("HTTP_").replace("_", "-").lower() for key in keys}
     return frozenset(names.union(configured))
+
+
+def remote_user_keys() -> list[str]:
+    """The ``header`` of each RemoteUserMiddleware, a META key."""
+    # Told by its attributes: django.contrib.auth can't be imported where it is not installed.
+    middleware = [import_string(path) for path in django_settings.MIDDLEWARE]
+    return [kind.header for kind in middleware if hasattr(kind, "force_logout_if_no_header")]
 
 
 def _decoded(path: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from django.core.exceptions import BadRequest
 from django.db import connections
-from django.http import HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
@@ -240,6 +240,8 @@ async def _pump(
     parts: AsyncGenerator[bytes, None], response: StreamingHttpResponse, call: Call, sink: Sink
 ) -> None:
     """Send a stream, as fast as the sink takes it."""
+    if isinstance(response, FileResponse):
+        response.block_size = CHUNK_SIZE  # as Django's ASGIHandler has it
     error = None
     try:
         async with aclosing(parts):

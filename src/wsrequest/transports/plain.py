@@ -15,15 +15,15 @@ from django.conf import settings as django_settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBadRequest, JsonResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, ResolverMatch, resolve
+from django.urls import ResolverMatch, resolve
 
 from wsrequest.conf import get_settings
 from wsrequest.errors import InvalidMessage, MessageError, MissingURL
 from wsrequest.lifecycle.inline import arun_inline, run_inline
-from wsrequest.lifecycle.request import RequestFactory, SocketRequest
+from wsrequest.lifecycle.request import RequestFactory, SocketRequest, connection_only_headers
 from wsrequest.protocol.codec import JSONCodec, Limits
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.protocol.messages import Request
+from wsrequest.protocol.messages import HeaderRules, Request
 
 if TYPE_CHECKING:
     from django.test import RequestFactory as DjangoRequestFactory
@@ -103,7 +103,7 @@ class WebSocketRequest:
         _, path_info, _ = self._factory().split(self._parsed.url or "")
         try:
             return resolve(path_info)
-        except Resolver404:
+        except Exception:  # noqa: BLE001  Http404, or whatever a converter raises
             return None
 
     def get_factory(self) -> DjangoRequestFactory:
@@ -123,7 +123,10 @@ class WebSocketRequest:
         if self.method in ("get", "head"):
             return getattr(factory, self.method)(self.url, self.data)  # type: ignore[no-any-return]
         return factory.generic(
-            self.method.upper(), self.url or "", json.dumps(self.data), content_type="application/json"
+            self.method.upper(),
+            self.url or "",
+            json.dumps(self.data),
+            content_type="application/json",
         )
 
     def get_view(self, resolver_match: ResolverMatch, request: HttpRequest) -> Any:
@@ -145,9 +148,12 @@ class WebSocketRequest:
 
     def _check(self) -> None:
         settings = get_settings()
-        limits = Limits(None, settings.max_depth, settings.max_keys)
+        rules = HeaderRules(connection_only_headers(settings.handshake_headers))
+        limits = Limits(None, settings.max_depth, settings.max_keys, rules)
         messages = list(JSONCodec().decode(self.message, limits))
-        message = messages[0] if len(messages) == 1 and self._json is not _NOTHING else InvalidMessage()
+        message = (
+            messages[0] if len(messages) == 1 and self._json is not _NOTHING else InvalidMessage()
+        )
         if not isinstance(message, Request | MessageError):
             message = MissingURL()
         if isinstance(message, MessageError):
@@ -163,7 +169,9 @@ class WebSocketRequest:
             return JsonResponse(self.error, status=self.error["status_code"])
         try:
             request = self._factory().build(
-                self._parsed, self.factory_defaults.get("HTTP_COOKIE", ""), trusted=not self.enforce_csrf_checks
+                self._parsed,
+                self.factory_defaults.get("HTTP_COOKIE", ""),
+                trusted=not self.enforce_csrf_checks,
             )
         except MessageError as error:
             self.set_error(str(error), error.status)
