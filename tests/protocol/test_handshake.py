@@ -56,8 +56,15 @@ hosts = st.sampled_from(
         "xexample.com",
         "EXAMPLE.com",
         ".example.com",
+        "example.com.",
+        "*.example.com",
+        "evil.com",
+        "localhost",
+        "[::1]",
+        "[",
+        "",
+        "a@example.com",
     ]
-    + ["example.com.", "*.example.com", "evil.com", "localhost", "[::1]", "[", "", "a@example.com"]
 )
 ports = st.sampled_from(["", ":443", ":80", ":8443", ":"])
 schemes = st.sampled_from(["http", "https", "HTTPS", "ws", "null", ""])
@@ -69,8 +76,18 @@ trusted_lists = st.lists(
         "{}://{}{}".format,
         st.sampled_from(["http", "https", "HTTPS"]),
         st.sampled_from(
-            ["example.com", "*.example.com", "*.Example.com", "*", "a.example.com", "*example.com"]
-            + ["**.example.com", "example.*", "*.", "*.com"]
+            [
+                "example.com",
+                "*.example.com",
+                "*.Example.com",
+                "*",
+                "a.example.com",
+                "*example.com",
+                "**.example.com",
+                "example.*",
+                "*.",
+                "*.com",
+            ]
         ),
         ports,
     ),

@@ -25,7 +25,7 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
-_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 #: RFC 2046, 5.1.1.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]").fullmatch
 
@@ -88,6 +88,7 @@ def charset_of(content_type: str) -> str | None:
 def _charset_of(content_type: str) -> str | None:
     try:
         name = codecs.lookup(parameter(content_type, "charset") or "utf-8").name
+        "".encode(name)  # Python has codecs that are for no text, as rot13
     except (LookupError, ValueError):
         return None
     return None if name in _NO_CHARSETS else name
@@ -145,7 +146,7 @@ def _bytes(text: str, charset: str | None, id: int | str | None) -> bytes:
         raise InvalidField("headers", "the charset of the content-type is not known", id)
     try:
         return text.encode(charset)
-    except (UnicodeError, LookupError):  # Python has codecs that are for no text, as rot13
+    except UnicodeError:
         raise InvalidField(
             "data", "can't be encoded in the charset of its content type", id
         ) from None

@@ -56,7 +56,7 @@ def check_origin(origin: str | None, own: str, trusted: Sequence[str]) -> bool:
     """
     if origin is None:
         return False
-    if origin == own or origin in trusted:
+    if origin == own or ("*" not in origin and origin in trusted):
         return True
     try:
         scheme, host = urlsplit(origin)[:2]

@@ -1,0 +1,258 @@
+"""One peer's state: every id is answered exactly once, whatever comes and in whatever order."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from tests.protocol.support import CODEC, LIMITS
+from wsrequest.errors import Cancelled, InvalidField, ViewFailed
+from wsrequest.protocol.codec import Limits
+from wsrequest.protocol.connection import Connection
+from wsrequest.protocol.messages import Cancel, Request
+
+
+def opened(*, negotiated=True, now=100.0, ping_interval=20.0, limits=LIMITS) -> Connection:
+    return Connection(CODEC, limits, negotiated=negotiated, now=now, ping_interval=ping_interval)
+
+
+def received(connection, message):
+    return list(connection.receive(json.dumps(message), 0))
+
+
+def test_a_request_becomes_an_event_and_its_id_is_taken():
+    connection = opened()
+    [event] = received(connection, {"id": 1, "url": "/"})
+    assert isinstance(event, Request)
+    assert connection.open == {1}
+
+
+def test_a_duplicate_id_is_refused_and_the_first_goes_on():
+    connection = opened()
+    received(connection, {"id": "a", "url": "/"})
+    for message in ({"id": "a", "url": "/"}, {"id": "a"}, {"id": "a", "url": "//"}):
+        [answer] = received(connection, message)
+        answer = json.loads(answer)
+        assert (answer["id"], answer["status"]) == (None, 409)
+        assert (answer["data"]["code"], answer["data"]["id"]) == ("duplicate_id", "a")
+    assert connection.open == {"a"}
+
+
+def test_an_integer_and_a_string_are_two_ids():
+    connection = opened()
+    first, second = received(connection, [{"id": 1, "url": "/"}, {"id": "1", "url": "/"}])
+    assert isinstance(first, Request)
+    assert isinstance(second, Request)
+
+
+def test_a_refused_message_leaves_its_id_free():
+    connection = opened()
+    [answer] = received(connection, {"id": 1})
+    assert json.loads(answer) == {
+        "id": 1,
+        "status": 400,
+        "headers": {"content-type": "application/json"},
+        "data": {"error": "Missing URL", "code": "missing_url"},
+    }
+    assert isinstance(received(connection, {"id": 1, "url": "/"})[0], Request)
+
+
+def test_what_has_no_usable_id_is_answered_without_one():
+    [answer] = received(opened(), {"id": True, "url": "/"})
+    assert "id" not in json.loads(answer)
+    [answer] = list(opened().receive(b"\xff", 0))
+    assert json.loads(answer)["data"]["code"] == "invalid_message"
+
+
+def test_ping_is_answered_and_pong_is_not():
+    answers = received(opened(), [{"ping": 7}, {"pong": 7}, {"ping": -1}])
+    assert [json.loads(answer) for answer in answers] == [{"pong": 7}, {"pong": -1}]
+
+
+def test_cancel_is_an_event_for_any_id():
+    assert received(opened(), {"cancel": "x"}) == [Cancel("x")]
+
+
+def test_events_are_made_one_by_one():
+    """A cancel that stands behind a request in the same array must find it started."""
+    connection = opened()
+    events = connection.receive('[{"id":1,"url":"/"},{"id":1,"url":"/"}]', 0)
+    assert isinstance(next(events), Request)
+    connection.send_error(1, ViewFailed())
+    assert isinstance(next(events), Request)
+
+
+def test_answers():
+    connection = opened()
+    received(connection, [{"id": number, "url": "/"} for number in range(1, 7)])
+    headers = {"content-type": "text/plain"}
+    assert json.loads(connection.send_response(1, 200, headers, "hi")) == {
+        "id": 1,
+        "status": 200,
+        "headers": headers,
+        "data": "hi",
+    }
+    sent = connection.send_response(2, 201, {}, msgspec.Raw(b"[ 1 ]"), cookies={"a": {"path": "/"}})
+    assert sent == b'{"id":2,"status":201,"headers":{},"data":[ 1 ],"cookies":{"a":{"path":"/"}}}'
+    assert connection.send_response(3, 200, {}, "YQ==", "base64") == (
+        b'{"id":3,"status":200,"headers":{},"data":"YQ==","encoding":"base64"}'
+    )
+    assert connection.send_error(4, InvalidField("data", "no", 4)) == (
+        b'{"id":4,"status":400,"headers":{"content-type":"application/json"},'
+        b'"data":{"error":"Invalid data: no","code":"invalid_field","field":"data"}}'
+    )
+    assert connection.send_response(5, 200, {}, more=True) == (
+        b'{"id":5,"status":200,"headers":{},"more":true}'
+    )
+    assert connection.open == {5, 6}
+    assert connection.send_chunk(5, "a") == b'{"id":5,"chunk":"a"}'
+    assert connection.send_chunk(5, "YQ==", "base64") == (
+        b'{"id":5,"chunk":"YQ==","encoding":"base64"}'
+    )
+    assert connection.send_end(5) == b'{"id":5,"end":true}'
+    assert json.loads(connection.send_end(6, Cancelled())) == {
+        "id": 6,
+        "end": True,
+        "status": 499,
+        "data": {"error": "The request was cancelled.", "code": "cancelled"},
+    }
+    assert connection.open == set()
+
+
+def test_answers_without_an_id():
+    connection = opened(negotiated=False)
+    assert connection.send_response(None, 204, {}) == b'{"status":204,"headers":{}}'
+    assert connection.send_chunk(None, "a") == b'{"chunk":"a"}'
+    assert connection.send_end(None) == b'{"end":true}'
+    assert "id" not in json.loads(connection.send_error(None, ViewFailed()))
+
+
+def test_hello():
+    assert json.loads(opened().send_hello({"connection": "c"})) == {
+        "control": "hello",
+        "data": {"connection": "c"},
+    }
+
+
+@pytest.mark.parametrize("send", ["send_response", "send_error", "send_end"])
+def test_answering_twice_is_a_bug_that_shows(send):
+    arguments = {"send_response": (200, {}), "send_error": (ViewFailed(),), "send_end": ()}[send]
+    connection = opened()
+    received(connection, {"id": 1, "url": "/"})
+    getattr(connection, send)(1, *arguments)
+    with pytest.raises(KeyError):
+        getattr(connection, send)(1, *arguments)
+
+
+def test_the_deadline_is_two_intervals_after_the_last_word():
+    connection = opened(now=100.0, ping_interval=20.0)
+    assert connection.deadline() == 140.0
+    list(connection.receive("what a mess", 107.0))
+    assert connection.deadline() == 147.0
+    connection.heard(108.5)
+    assert connection.deadline() == 148.5
+
+
+def test_a_peer_counts_as_heard_when_its_frame_is_read():
+    connection = opened(now=100.0)
+    list(connection.receive("[]", 111.0))
+    assert connection.deadline() == 151.0
+
+
+@pytest.mark.parametrize(("negotiated", "interval"), [(False, 20.0), (True, None), (False, None)])
+def test_nobody_is_closed_who_did_not_promise_to_speak(negotiated, interval):
+    assert opened(negotiated=negotiated, ping_interval=interval).deadline() is None
+
+
+class EveryIdIsAnsweredOnce(RuleBasedStateMachine):
+    """A client that keeps its own books, against a Connection."""
+
+    requests = Bundle("requests")
+    streams = Bundle("streams")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.connection = opened(now=0.0, limits=Limits(max_message_bytes=1000))
+        self.asked: dict[int | str, int] = {}
+        self.answered: dict[int | str, int] = {}
+        self.open: set[int | str] = set()
+
+    def receive(self, text):
+        self.now += 1
+        return list(self.connection.receive(text, self.now))
+
+    def note(self, message: bytes, id, *, ends=True):
+        assert json.loads(message)["id"] == id
+        if ends:
+            self.answered[id] = self.answered.get(id, 0) + 1
+            self.open.remove(id)
+
+    @rule(target=requests, id=st.integers(1, 5) | st.sampled_from(["a", "b"]))
+    def ask(self, id):
+        [event] = self.receive(json.dumps({"id": id, "url": "/"}))
+        if id in self.open:
+            assert json.loads(event)["data"]["id"] == id
+            return None
+        assert isinstance(event, Request)
+        self.asked[id] = self.asked.get(id, 0) + 1
+        self.open.add(id)
+        return id
+
+    @rule(id=st.integers(1, 5), broken=st.sampled_from(['"url":5', '"url":"//h"', '"x":1']))
+    def ask_wrongly(self, id, broken):
+        [answer] = self.receive(f'{{"id":{id},{broken}}}')
+        answer = json.loads(answer)
+        assert (answer["id"], answer["status"]) == ((None, 409) if id in self.open else (id, 400))
+
+    @rule(id=consumes(requests))
+    def respond(self, id):
+        if id is not None:
+            self.note(self.connection.send_response(id, 200, {}, "text"), id)
+
+    @rule(id=consumes(requests))
+    def fail(self, id):
+        if id is not None:
+            self.note(self.connection.send_error(id, Cancelled()), id)
+
+    @rule(target=streams, id=consumes(requests))
+    def begin_stream(self, id):
+        if id is not None:
+            self.note(self.connection.send_response(id, 200, {}, more=True), id, ends=False)
+        return id
+
+    @rule(id=streams)
+    def chunk(self, id):
+        if id is not None and id in self.open:
+            self.note(self.connection.send_chunk(id, "text"), id, ends=False)
+
+    @rule(id=consumes(streams), error=st.sampled_from([None, ViewFailed(), Cancelled()]))
+    def end_stream(self, id, error):
+        if id is not None:
+            self.note(self.connection.send_end(id, error), id)
+
+    @rule(frame=st.text() | st.binary())
+    def send_anything(self, frame):
+        for event in self.receive(frame):
+            assert isinstance(event, bytes | Cancel)
+
+    @rule()
+    def send_too_much(self):
+        [answer] = self.receive("x" * 1001)
+        assert json.loads(answer)["status"] == 413
+
+    @invariant()
+    def books_agree(self):
+        assert self.connection.open == self.open
+        for asked, times in self.asked.items():
+            assert times - self.answered.get(asked, 0) == (asked in self.open)
+        assert self.connection.deadline() == self.now + 40
+
+
+TestEveryIdIsAnsweredOnce = EveryIdIsAnsweredOnce.TestCase
+TestEveryIdIsAnsweredOnce.settings = settings(max_examples=50, stateful_step_count=30)
