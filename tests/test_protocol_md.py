@@ -25,6 +25,8 @@ from django.test import override_settings
 
 from wsrequest import conf, errors
 from wsrequest.asgi import get_asgi_application
+from wsrequest.lifecycle.request import CONNECTION_HEADERS
+from wsrequest.protocol.messages import DENIED_HEADERS, DENIED_PREFIXES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
 SUBPROTOCOL = "wsrequest.v1.json"
@@ -256,6 +258,8 @@ class Play:
             await self._closed(block)
         elif block.role == "server":
             await self._expect(json.loads(block.text))
+            if following != "server":
+                await self.peer.nothing_more()
         else:
             await self._send(block, answered=following == "server")
 
@@ -303,7 +307,6 @@ class Play:
         assert wanted.keys() == got.keys(), received
         for key, messages in wanted.items():
             assert matches(messages, got[key]), json.dumps(got[key], indent=1)
-        await self.peer.nothing_more()
 
 
 @asynccontextmanager
@@ -389,6 +392,21 @@ def test_the_response_headers_that_are_left_out_are_listed():
         block for section in SECTIONS for block in section.blocks if block.role == "omitted"
     )
     assert tuple(listed.text.split()) == conf.OMIT_RESPONSE_HEADERS
+
+
+def header_names(beginning: str) -> set[str]:
+    """The `names` in the paragraph that begins so, up to its first semicolon."""
+    paragraph = DOCUMENT.read_text(encoding="utf-8").split(f"**{beginning}**")[1]
+    return set(re.findall(r"`([^`]+)`", paragraph.split(";")[0]))
+
+
+def test_the_headers_that_a_message_may_not_bear_are_listed():
+    prefixes = {f"{prefix}*" for prefix in DENIED_PREFIXES}
+    assert header_names("Refused in a message") == DENIED_HEADERS | prefixes
+
+
+def test_the_headers_that_the_handshake_gives_are_listed():
+    assert header_names("From the handshake") == CONNECTION_HEADERS | {"x-forwarded-*"}
 
 
 # --- the convention itself -----------------------------------------------------------------------
