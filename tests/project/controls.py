@@ -138,16 +138,11 @@ def break_transaction(request):
     return HttpResponse("left open")
 
 
-def thread_and_connection(request):
-    """Which thread and which database connection served this; a barrier makes the pool use all it has."""
-    barrier_name = request.GET.get("gate")
+def database_thread(request):
+    """The name of the thread that used the database here; it waits at a gate so that every thread gets its turn."""
     Note.objects.count()
-    if barrier_name:
-        gates[barrier_name].pass_()
-    return HttpResponse(f"{threading.current_thread().name} {id(connection.connection)}")
-
-
-async def athread_and_connection(request):
-    count = await Note.objects.acount()
-    return HttpResponse(f"{count}")
+    gates[request.GET["gate"]].pass_()
+    if "close" in request.GET:
+        connection.close()
+    return HttpResponse(threading.current_thread().name)
 

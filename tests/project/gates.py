@@ -45,6 +45,7 @@ class Gate:
     """``entered`` and ``left`` say how many views came to the gate, and how many went on or were cancelled."""
 
     def __init__(self) -> None:
+        self.name = ""
         self.entered = Tally()
         self.left = Tally()
         self.cancelled = Tally()

@@ -90,6 +90,5 @@ urlpatterns = [
     path("cancels-itself/", controls.cancels_itself),
     path("lose-database/", controls.lose_database),
     path("break-transaction/", controls.break_transaction),
-    path("thread-and-connection/", controls.thread_and_connection),
-    path("athread-and-connection/", controls.athread_and_connection),
+    path("database-thread/", controls.database_thread),
 ]

@@ -265,7 +265,7 @@ STATE = [
         get("/cookies/below/show/", contains="below"),
         get("/cookies/set/", contains="hidden"),
         get("/cookies/delete/"),
-        get("/cookies/below/show/", contains="signed"),
+        get("/cookies/below/show/", contains="long"),
     ),
     *[
         case(

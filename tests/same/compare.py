@@ -47,7 +47,7 @@ class Step:
     #: Further fields of the message.
     message: dict[str, Any] = field(default_factory=dict)
     #: Cookies whose values are random.
-    random: frozenset[str] = frozenset({"sessionid", "csrftoken", "signed"})
+    random: frozenset[str] = frozenset({"sessionid", "csrftoken"})
     #: What must be in the body, so that two equal error pages are not taken for success.
     contains: str = ""
     #: None where it differs between versions of Django.

@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from django.db import connections
+
 from wsrequest.conf import get_settings
+from wsrequest.lifecycle.handler import any_view_is_async
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.threads import WorkerPool
 from wsrequest.protocol.handshake import Handshake
@@ -25,6 +28,8 @@ class MemoryTransport:
         self._outgoing: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._flows = asyncio.Event()
         self._flows.set()
+        self._closes = asyncio.Event()
+        self._closes.set()
         self._gone = False
         self.closed_with: int | None = None
         self.reads = 0
@@ -42,6 +47,7 @@ class MemoryTransport:
         self._outgoing.put_nowait(frame)
 
     async def close(self, code: int) -> None:
+        await self._closes.wait()
         self.closed_with = code
 
     # The peer.
@@ -62,6 +68,9 @@ class MemoryTransport:
     def stall(self) -> None:
         """Do not read any more: the next `send` waits."""
         self._flows.clear()
+
+    def stall_closing(self) -> None:
+        self._closes.clear()
 
     def flow(self) -> None:
         self._flows.set()
@@ -95,16 +104,29 @@ class MemoryConnection:
 
 
 @asynccontextmanager
-async def connection(*, workers: int = 4, **handshake: Any) -> AsyncIterator[MemoryConnection]:
-    """A session that speaks the subprotocol unless the handshake says otherwise; its hello has been read."""
+async def connection(
+    *, workers: int = 4, pool: WorkerPool | None = None, **handshake: Any
+) -> AsyncIterator[MemoryConnection]:
+    """A session that speaks the subprotocol unless the handshake says otherwise; its hello has been read.
+
+    It has a pool of its own unless it is given another's.
+    """
+    await asyncio.to_thread(any_view_is_async)  # as the ASGI application does it
     handshake.setdefault("subprotocols", ("wsrequest.v1.json",))
-    pool = WorkerPool(workers)
+    own = WorkerPool(workers, on_exit=connections.close_all) if pool is None else pool
     try:
-        opened = MemoryConnection(pool, **handshake)
+        opened = MemoryConnection(own, **handshake)
         if handshake["subprotocols"]:
             assert (await opened.transport.pull())["control"] == "hello"
         yield opened
         if not opened.task.done():
             await opened.leave()
     finally:
-        await asyncio.to_thread(pool.close, PATIENCE)
+        if pool is None:
+            await asyncio.to_thread(own.close, PATIENCE)
+
+
+async def settle() -> None:
+    """Let everything that can run on this loop run."""
+    for _ in range(50):
+        await asyncio.sleep(0)

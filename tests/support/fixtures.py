@@ -1,0 +1,44 @@
+"""Fixtures that the suites with a running server import by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from tests.project.gates import Gate, gates
+from tests.support.server import ServerThread
+
+_number = count()
+
+
+@pytest.fixture(scope="module")
+def server(database: None) -> Iterator[ServerThread]:
+    """With the settings of the test project; a connection reads WSREQUEST when it is opened."""
+    running = ServerThread().start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def new_gate() -> Iterator[Callable[[], Gate]]:
+    """Makes gates; they are open at the end, whatever happened."""
+    made: list[Gate] = []
+
+    def new() -> Gate:
+        name = f"gate-{next(_number)}"
+        gate = gates[name]
+        gate.name = name
+        made.append(gate)
+        return gate
+
+    yield new
+    for gate in made:
+        gate.open()
+        del gates[gate.name]
+
+
+@pytest.fixture
+def gate(new_gate: Callable[[], Gate]) -> Gate:
+    return new_gate()
