@@ -10,6 +10,7 @@ from django.core.handlers.asgi import ASGIHandler
 
 from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown, TooManyConnections
+from wsrequest.lifecycle.handler import any_view_is_async
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.session import Session
@@ -28,6 +29,7 @@ class ASGIApplication:
         self._http = ASGIHandler()
         self._connections = 0
         self._runner: PoolRunner | None = None
+        self._loaded = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -39,6 +41,10 @@ class ASGIApplication:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
+        if not self._loaded:
+            # This imports the URLconf, and every view with it: left to the first request, it would hold up the loop.
+            await asyncio.to_thread(any_view_is_async)
+            self._loaded = True
         settings = get_settings()
         try:
             session = self._open(scope, ASGITransport(receive, send), settings)
