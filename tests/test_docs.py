@@ -292,7 +292,7 @@ def test_the_readme_names_test_files_that_exist():
     named = re.findall(r"`(tests/[\w./]+)`", text)
     assert named
     for path in named:
-        assert (ROOT / path).exists(), path
+        assert (ROOT / path).is_file(), path
 
 
 # --- the reference is whole ----------------------------------------------------------------------
