@@ -61,7 +61,7 @@ class Session:
         self._transport = transport
         self._runner = runner
         self._settings = settings
-        self._factory = RequestFactory(handshake, settings)
+        self._factory = RequestFactory(handshake, settings, meta={"wsrequest.connection": self.id})
         self._opening = verify_opening(self._factory)
         self._omitted = frozenset(settings.omit_response_headers)
         self.jar = CookieJar(handshake.header(b"cookie") or "")
@@ -268,7 +268,12 @@ class Exchange:
         if not self._ended:
             self._end(
                 self._session.connection.send_response(
-                    self.message.id, reply.status, reply.headers, reply.data, reply.encoding, reply.cookies
+                    self.message.id,
+                    reply.status,
+                    reply.headers,
+                    reply.data,
+                    reply.encoding,
+                    reply.cookies,
                 )
             )
 
@@ -292,7 +297,9 @@ class Exchange:
 
     async def chunk(self, chunk: bytes) -> None:
         data, encoding = text_data(chunk, self._content_type)
-        self._session.outbox.put(self._session.connection.send_chunk(self.message.id, data, encoding))
+        self._session.outbox.put(
+            self._session.connection.send_chunk(self.message.id, data, encoding)
+        )
         await self._session.outbox.room()
 
     def end(self, error: WSRequestError | None) -> None:

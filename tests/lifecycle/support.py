@@ -173,10 +173,10 @@ class Socket:
 
     async def request(self, url: str, method: str = "GET", **fields: Any) -> dict[str, Any]:
         """A request's answer; of a stream the head, with the chunks joined as ``data``."""
-        id = next(self._ids)
-        await self.send({"id": id, "url": url, "method": method, **fields})
+        number = next(self._ids)
+        await self.send({"id": number, "url": url, "method": method, **fields})
         answer = await self.next()
-        assert answer["id"] == id, answer
+        assert answer["id"] == number, answer
         if not answer.get("more"):
             return answer
         parts = []

@@ -34,6 +34,9 @@ from wsrequest.lifecycle.runner import PoolRunner
 pytestmark = pytest.mark.usefixtures("urls")
 
 
+SOURCE = Path(views.__file__).read_bytes()
+
+
 class CountingThread(MessageThread):
     hops: ClassVar[int] = 0
 
@@ -228,7 +231,7 @@ async def test_a_file_comes_in_chunks_of_64_kib(
     runner: PoolRunner, url: str, monkeypatch: Any
 ) -> None:
     recorder = await support.run(runner, url)
-    assert b"".join(recorder.chunks) == Path(views.__file__).read_bytes()
+    assert b"".join(recorder.chunks) == SOURCE
     assert len(recorder.chunks[0]) == min(2**16, len(b"".join(recorder.chunks)))
     assert recorder.heads[0].headers["content-disposition"] == 'inline; filename="views.py"'
 

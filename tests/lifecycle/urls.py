@@ -53,7 +53,7 @@ urlpatterns = [
     path("threads/", views.threads),
     path("number/<int:number>/", views.number),
     path("text/<str:text>/", views.text),
-    re_path(r"^(?P<text>//.*)$", views.text),
+    re_path(r"^(?P<text>/.*)$", views.text),
     *i18n_patterns(path("translated/", views.hello, name="translated")),
 ]
 

@@ -23,6 +23,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
+from django.http.request import RawPostDataException
 from django.template.response import SimpleTemplateResponse
 from django.urls import get_script_prefix, get_urlconf, reverse
 from django.utils import timezone, translation
@@ -138,7 +139,7 @@ def read_twice(request: HttpRequest) -> HttpResponse:
     first = request.read(3)
     try:
         request.body  # noqa: B018
-    except Exception as error:
+    except RawPostDataException as error:
         return JsonResponse({"read": first.decode(), "error": type(error).__name__})
     return JsonResponse({"read": first.decode(), "error": None})
 

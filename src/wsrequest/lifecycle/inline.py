@@ -11,9 +11,11 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import SyncToAsync
+from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -53,18 +55,49 @@ async def arun_inline(request: HttpRequest) -> HttpResponseBase:
 
 
 def _respond(request: HttpRequest) -> HttpResponseBase:
-    response = sync_handler().respond(request)
-    if not response.streaming:
-        response.close()
+    with _transactions_kept():
+        response = sync_handler().respond(request)
+        if not response.streaming:
+            response.close()
     return response
 
 
 async def _arespond(request: HttpRequest) -> HttpResponseBase:
     if SyncToAsync.thread_sensitive_context.get(None) is None:
         MessageThread(worker_pool()).enter()
-    if view_is_async(request.path_info):
+    if not view_is_async(request.path_info):
+        return await hop(_respond, request)
+    kept = _transactions_kept()
+    await hop(kept.__enter__)
+    try:
         return await async_handler().respond(request)
-    return await hop(_respond, request)
+    finally:
+        await hop(kept.__exit__, None, None, None)
+
+
+@contextmanager
+def _transactions_kept() -> Iterator[None]:
+    """Keep the caller's transactions (a TestCase's, say) from the signals of the request.
+
+    Until Django 6, ``close_old_connections`` closes a connection that is in a transaction. Django's test client takes
+    that receiver away meanwhile, for all threads; here only the connections of this thread that are in a transaction
+    don't do what it asks.
+    """
+    kept = [
+        connection.__dict__
+        for connection in connections.all(initialized_only=True)
+        if connection.in_atomic_block and _CLOSE not in connection.__dict__
+    ]
+    for attributes in kept:
+        attributes[_CLOSE] = lambda: None
+    try:
+        yield
+    finally:
+        for attributes in kept:
+            del attributes[_CLOSE]
+
+
+_CLOSE = "close_if_unusable_or_obsolete"
 
 
 async def _in(context: contextvars.Context, work: Coroutine[Any, Any, T]) -> T:
@@ -132,9 +165,14 @@ def _once(close: Callable[[], None], run: Callable[..., None]) -> Callable[[], N
 
     def close_once() -> None:
         if pending:
-            run(pending.pop())
+            run(_close_keeping_transactions, pending.pop())
 
     return close_once
+
+
+def _close_keeping_transactions(close: Callable[[], None]) -> None:
+    with _transactions_kept():
+        close()
 
 
 class _Parts:

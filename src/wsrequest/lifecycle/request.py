@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings as django_settings
+from django.core.exceptions import BadRequest
 from django.core.handlers.asgi import ASGIRequest
 from django.http import QueryDict
 from django.utils.encoding import repercent_broken_unicode
@@ -71,7 +72,10 @@ class SocketRequest(ASGIRequest):
         self._read_started = False
         self._stream = BytesIO(body)
         if "CONTENT_TYPE" in meta:
-            self._set_content_type_params(meta)
+            try:
+                self._set_content_type_params(meta)
+            except ValueError as error:  # a parameter in an unknown charset; Django 6.1 makes it a BadRequest itself
+                raise BadRequest("Invalid content type.") from error
         else:
             self.content_type, self.content_params = "", {}
 
