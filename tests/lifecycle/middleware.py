@@ -13,12 +13,21 @@ from django.utils import translation
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 
+from tests.lifecycle.views import Stage
+
 
 class ThreadNote(MiddlewareMixin):
     """Says on which thread its hooks run."""
 
     def process_request(self, request: HttpRequest) -> None:
         request.hook_thread = threading.get_ident()  # type: ignore[attr-defined]
+
+
+class Meeting(MiddlewareMixin):
+    """A hook that ends only when another message is in it at the same time."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        Stage.current.barrier.wait(20)
 
 
 class Language(MiddlewareMixin):

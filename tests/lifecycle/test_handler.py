@@ -293,18 +293,13 @@ async def test_sync_to_async_in_a_view_runs_on_the_thread_of_the_hooks(
     assert told["loop"] == threading.get_ident()
 
 
-class Meeting(MiddlewareMixin):
-    """A hook that ends only when another message is in it at the same time."""
-
-    def process_request(self, request: HttpRequest) -> None:
-        request.hook_thread = threading.get_ident()  # type: ignore[attr-defined]
-        Stage.current.barrier.wait(support.PATIENCE)
-
-
 async def test_messages_that_run_at_once_have_a_thread_each(
     make_runner: MakeRunner, stage: Stage, settings: Any
 ) -> None:
-    settings.MIDDLEWARE = ["tests.lifecycle.test_handler.Meeting"]
+    settings.MIDDLEWARE = [
+        "tests.lifecycle.middleware.Meeting",
+        "tests.lifecycle.middleware.ThreadNote",
+    ]
     runner = make_runner(2)
     recorders = [support.start(runner, "/meet/") for _ in range(2)]
     told = [json.loads((await recorder.wait()).text) for recorder in recorders]

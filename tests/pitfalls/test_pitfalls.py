@@ -48,21 +48,10 @@ async def test_handler_refuses_websockets() -> None:
         assert (await socket.request("/hello/"))["data"] == "hello"
 
 
-class Meeting:
-    """A hook that two messages pass only together."""
-
-    def __init__(self, get_response: Any) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> Any:
-        Stage.current.barrier.wait(support.PATIENCE)
-        return self.get_response(request)
-
-
 async def test_thread_sensitivity(make_runner: MakeRunner, stage: Stage, settings: Any) -> None:
     """Two messages' synchronous parts run at the same time, each on one thread, and that is one of the pool."""
     settings.MIDDLEWARE = [
-        "tests.pitfalls.test_pitfalls.Meeting",
+        "tests.lifecycle.middleware.Meeting",
         "tests.lifecycle.middleware.ThreadNote",
     ]
     runner = make_runner(2)
