@@ -21,6 +21,7 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+autoclass_content = "both"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 

@@ -143,7 +143,7 @@ class Reader:
 
     def follow(self, step: Step, output: str) -> None:
         """Do this step; `output` is what the page says that it prints."""
-        text = re.sub(r"\b8000\b", str(self._port), step.text)
+        text = re.sub(r"\b8000\b", str(self._port), step.text).replace("\\\n", " ")
         match step.verb:
             case "file" | "append":
                 path = self.folder / step.path
