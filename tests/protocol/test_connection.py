@@ -32,6 +32,12 @@ def test_a_request_becomes_an_event_and_its_id_is_taken():
     assert connection.open == {1}
 
 
+def test_requests_without_an_id_are_not_tracked():
+    connection = opened(negotiated=False)
+    assert [type(received(connection, {"url": "/"})[0]) for _ in range(3)] == [Request] * 3
+    assert connection.open == set()
+
+
 def test_a_duplicate_id_is_refused_and_the_first_goes_on():
     connection = opened()
     received(connection, {"id": "a", "url": "/"})

@@ -96,6 +96,8 @@ trusted_lists = st.lists(
 
 
 @given(origin=origins, trusted=trusted_lists, host=st.sampled_from(["example.com", "h:8443"]))
+@example(origin="https://h:8443", trusted=[], host="h:8443")
+@example(origin="https://example.com", trusted=["https://example.com"], host="h:8443")
 @example(origin="https://[", trusted=["https://*.example.com"], host="h:8443")
 @example(origin="https://a.example.com", trusted=["https://*.Example.com"], host="h:8443")
 @example(origin="https://*", trusted=["https://*"], host="h:8443")

@@ -47,7 +47,7 @@ class CookieJar:
             return self._everywhere
         path = re.split(r"[?#]", url, maxsplit=1)[0]
         sent = [
-            (cookie_path or "", f"{name}={cookie.value}" if name else cookie.value)
+            (cookie_path or "", f"{name}={cookie.value}")
             for (name, cookie_path), cookie in self._cookies.items()
             if (secure or not cookie.secure)
             and cookie.expires > now

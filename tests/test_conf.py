@@ -1,0 +1,146 @@
+"""The WSREQUEST setting: its defaults, what is refused, and when it is read again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from django.test import override_settings
+
+from wsrequest.conf import NAMES, Settings, get_settings, problems, unknown_keys
+from wsrequest.errors import ConfigurationError
+
+
+def test_the_defaults():
+    with override_settings(WSREQUEST={}):
+        assert get_settings() == Settings()
+    assert {
+        name: value
+        for name, value in dataclasses.asdict(Settings()).items()
+        if name not in ("workers", "omit_response_headers")
+    } == {
+        "path": "/ws/",
+        "token_scheme": "JWT",
+        "max_message_bytes": 2**20,
+        "max_depth": 64,
+        "max_keys": 10_000,
+        "max_in_flight": 32,
+        "max_queued": 128,
+        "max_outbox_bytes": 2**20,
+        "max_connections": 10_000,
+        "ping_interval": 20,
+        "handshake_headers": (),
+    }
+    assert 5 <= Settings().workers <= 32
+
+
+def test_a_project_without_the_setting_has_the_defaults(settings):
+    del settings.WSREQUEST
+    assert (problems(), unknown_keys(), get_settings()) == ([], [], Settings())
+
+
+def test_values_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        get_settings().path = "/x/"
+
+
+def test_the_setting_is_read_again_when_it_changes():
+    with override_settings(WSREQUEST={"PATH": "/a/"}):
+        assert get_settings().path == "/a/"
+        assert get_settings() is get_settings()
+        with override_settings(WSREQUEST={"PATH": "/b/"}), override_settings(DEBUG=True):
+            assert get_settings().path == "/b/"
+        assert get_settings().path == "/a/"
+
+
+def test_another_setting_changes_nothing():
+    before = get_settings()
+    with override_settings(DEBUG=True):
+        assert get_settings() is before
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
+@pytest.mark.parametrize("name", ["OMIT_RESPONSE_HEADERS", "HANDSHAKE_HEADERS"])
+def test_header_names_are_lower_case(kind, name):
+    with override_settings(WSREQUEST={name: kind(["X-Own"])}):
+        assert getattr(get_settings(), name.lower()) == ("x-own",)
+
+
+def test_an_unknown_key_is_passed_over_and_reported():
+    with override_settings(WSREQUEST={"PATHS": "/a/", 5: 6, "PATH": "/b/"}):
+        assert get_settings().path == "/b/"
+        assert unknown_keys() == ["PATHS", 5]
+        assert problems() == []
+
+
+@pytest.mark.parametrize("configured", [None, [], "PATH", 5])
+def test_it_must_be_a_dict(configured):
+    with override_settings(WSREQUEST=configured):
+        assert problems() == ["WSREQUEST must be a dict."]
+        assert unknown_keys() == []
+        with pytest.raises(ConfigurationError, match=r"^WSREQUEST must be a dict\.$"):
+            get_settings()
+
+
+INTEGERS = [name for name in NAMES if name.startswith("MAX_") or name == "WORKERS"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, 1) for name in INTEGERS],
+        *[(name, None) for name in ("MAX_MESSAGE_BYTES", "MAX_DEPTH", "MAX_KEYS")],
+        *[("MAX_CONNECTIONS", None), ("PING_INTERVAL", None)],
+        *[("PING_INTERVAL", 1), ("PING_INTERVAL", 0.5), ("PATH", "/"), ("TOKEN_SCHEME", "Bearer")],
+    ],
+)
+def test_what_can_be_used(name, value):
+    with override_settings(WSREQUEST={name: value}):
+        assert problems() == []
+        assert getattr(get_settings(), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        *[(name, 0, "must be an integer greater than 0.") for name in INTEGERS],
+        *[(name, True, "must be an integer greater than 0.") for name in INTEGERS],
+        *[
+            (name, None, "can't be None.")
+            for name in ("PATH", "TOKEN_SCHEME", "WORKERS", "MAX_IN_FLIGHT", "MAX_QUEUED")
+        ],
+        *[
+            ("MAX_OUTBOX_BYTES", None, "can't be None."),
+            ("HANDSHAKE_HEADERS", None, "can't be None."),
+        ],
+        ("WORKERS", -1, "must be an integer greater than 0."),
+        ("WORKERS", 1.5, "must be an integer greater than 0."),
+        ("WORKERS", "4", "must be an integer greater than 0."),
+        ("PING_INTERVAL", 0, "must be a number greater than 0."),
+        ("PING_INTERVAL", False, "must be a number greater than 0."),
+        ("PING_INTERVAL", "20", "must be a number greater than 0."),
+        ("PING_INTERVAL", float("nan"), "must be a number greater than 0."),
+        ("PING_INTERVAL", float("inf"), "must be a number greater than 0."),
+        ("PATH", b"/ws/", "must be a string."),
+        ("PATH", "ws/", "must begin with a slash."),
+        ("PATH", "", "must begin with a slash."),
+        ("TOKEN_SCHEME", 5, "must be a string."),
+        ("OMIT_RESPONSE_HEADERS", "date", "must be a list of strings."),
+        ("OMIT_RESPONSE_HEADERS", [5], "must be a list of strings."),
+        ("HANDSHAKE_HEADERS", {"x-own": 1}, "must be a list of strings."),
+        ("HANDSHAKE_HEADERS", [b"x-own"], "must be a list of strings."),
+    ],
+)
+def test_what_can_not_be_used(name, value, problem):
+    with override_settings(WSREQUEST={name: value}):
+        assert problems() == [f"WSREQUEST[{name!r}] {problem}"]
+        with pytest.raises(ConfigurationError) as error:
+            get_settings()
+        assert str(error.value) == f"WSREQUEST[{name!r}] {problem}"
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with override_settings(WSREQUEST={"PATH": 1, "WORKERS": 0}):
+        assert len(problems()) == 2
+        with pytest.raises(ConfigurationError, match=r"PATH.*WORKERS"):
+            get_settings()
