@@ -69,6 +69,20 @@ async def achunks(request, name, count, size):
     return StreamingHttpResponse(parts())
 
 
+async def endless(request, name):
+    """A stream that never ends, and never lets go of the event loop by itself."""
+
+    async def parts():
+        try:
+            while True:
+                gates[name].entered.add()
+                yield b"x" * 1000
+        finally:
+            gates[name].left.add()
+
+    return StreamingHttpResponse(parts())
+
+
 def gated_stream(request, name):
     """Says "first", and the rest once the gate is open."""
 
@@ -145,4 +159,3 @@ def database_thread(request):
     if "close" in request.GET:
         connection.close()
     return HttpResponse(threading.current_thread().name)
-

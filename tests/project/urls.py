@@ -80,6 +80,7 @@ urlpatterns = [
     path("open-gate/<name>/", controls.open_gate),
     path("chunks/<name>/<int:count>/<int:size>/", controls.chunks),
     path("achunks/<name>/<int:count>/<int:size>/", controls.achunks),
+    path("endless/<name>/", controls.endless),
     path("gated-stream/<name>/", controls.gated_stream),
     path("agated-stream/<name>/", controls.agated_stream),
     path("broken-stream/", controls.broken_stream),

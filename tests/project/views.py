@@ -93,7 +93,11 @@ def _file(file):
 
 def _body(request):
     body = request.body
-    return {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(), "start": repr(body[:80])}
+    return {
+        "bytes": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "start": repr(body[:80]),
+    }
 
 
 def _echoed(request, rest):
@@ -392,7 +396,9 @@ def leave_message(request):
 
 
 def log_in(request):
-    user = authenticate(request, username=request.POST.get("name"), password=request.POST.get("word"))
+    user = authenticate(
+        request, username=request.POST.get("name"), password=request.POST.get("word")
+    )
     if user is None:
         return HttpResponse("no", status=401)
     login(request, user)

@@ -24,7 +24,9 @@ async def test_requests_with_ids_run_at_once(server: ServerThread, gate: Gate, v
         assert {(await peer.next())["id"] for _ in range(3)} == {1, 2, 3}
 
 
-async def test_an_answer_does_not_wait_for_those_before_it(server: ServerThread, gate: Gate) -> None:
+async def test_an_answer_does_not_wait_for_those_before_it(
+    server: ServerThread, gate: Gate
+) -> None:
     async with connect(server.ws) as peer:
         await peer.send({"id": "slow", "url": f"/gate/{gate.name}/"})
         await peer.send({"id": "fast", "url": "/hello/"})
@@ -126,7 +128,9 @@ async def test_the_socket_is_not_read_past_the_queue(gate: Gate, settings: Setti
         answered = []
         while len(answered) < 6:
             frame = await peer.transport.pull()
-            answered += [message["id"] for message in (frame if isinstance(frame, list) else [frame])]
+            answered += [
+                message["id"] for message in (frame if isinstance(frame, list) else [frame])
+            ]
         assert answered == [1, 2, 3, 4, 5, 6]
         assert peer.transport.unread == 0
 
@@ -137,7 +141,9 @@ async def test_what_was_read_with_the_last_request_is_served(
     settings.WSREQUEST = {"MAX_IN_FLIGHT": 1, "MAX_QUEUED": 1}
     async with connection() as peer:
         url = f"/agate/{gate.name}/"
-        peer.transport.push({"id": 1, "url": url}, {"id": 2, "url": url}, {"cancel": 2}, {"ping": 1})
+        peer.transport.push(
+            {"id": 1, "url": url}, {"id": 2, "url": url}, {"cancel": 2}, {"ping": 1}
+        )
         frame = await peer.transport.pull()
         assert frame[0]["id"] == 2
         assert frame[0]["status"] == 499

@@ -79,9 +79,7 @@ async def test_an_exception_ends_the_stream_and_tells_nothing(
         assert (await peer.request("/hello/"))["status"] == 200
 
 
-async def test_streams_run_side_by_side(
-    server: ServerThread, new_gate: Callable[[], Gate]
-) -> None:
+async def test_streams_run_side_by_side(server: ServerThread, new_gate: Callable[[], Gate]) -> None:
     one, other = new_gate(), new_gate()
     async with connect(server.ws) as peer:
         for id, gate in (("one", one), ("other", other)):
@@ -138,9 +136,39 @@ async def test_a_stream_that_waits_for_room_is_stopped_by_a_disconnect(
         assert gate.entered.count < 60
 
 
-async def test_nothing_is_read_while_the_outbox_is_full(
+async def test_an_endless_stream_that_never_awaits_ends_with_its_peer(
     gate: Gate, settings: Settings
 ) -> None:
+    settings.WSREQUEST = {"MAX_OUTBOX_BYTES": 5000}
+    async with connection() as peer:
+        peer.transport.stall()
+        peer.transport.push({"id": 1, "url": f"/endless/{gate.name}/"})
+        await gate.entered.reached(5)
+        peer.transport.leave()
+        peer.transport.flow()
+        await peer.task
+        await gate.left.reached(1)
+
+
+async def test_nothing_of_a_stream_comes_after_its_cancelled_end(
+    gate: Gate, settings: Settings
+) -> None:
+    settings.WSREQUEST = {"MAX_OUTBOX_BYTES": 5000}
+    async with connection() as peer:
+        peer.transport.push({"id": 1, "url": f"/endless/{gate.name}/"})
+        await gate.entered.reached(20)
+        peer.transport.push({"cancel": 1}, {"id": 1, "url": "/hello/"})
+        messages = []
+        while not messages or "data" not in messages[-1] or "end" in messages[-1]:
+            frame = await peer.transport.pull()
+            messages += frame if isinstance(frame, list) else [frame]
+        assert messages[-1]["data"] == "hello"
+        assert messages[-2]["end"] is True
+        assert messages[-2]["status"] == 499
+        await gate.left.reached(1)
+
+
+async def test_nothing_is_read_while_the_outbox_is_full(gate: Gate, settings: Settings) -> None:
     settings.WSREQUEST = {"MAX_OUTBOX_BYTES": 1000}
     async with connection() as peer:
         peer.transport.stall()

@@ -42,13 +42,16 @@ class _Errors(logging.Handler):
     """What a server or its loop complained about: an exception that nobody handled."""
 
     LOGGERS = ("uvicorn.error", "asyncio")
+    #: uvicorn says so of every handshake that the application answers with an HTTP response.
+    HARMLESS = "ASGI callable returned without completing handshake."
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.seen: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.seen.append(self.format(record))
+        if record.getMessage() != self.HARMLESS:
+            self.seen.append(self.format(record))
 
     def start(self) -> None:
         for name in self.LOGGERS:
@@ -116,6 +119,12 @@ class ServerThread:
         """Wait until every connection, and each task that one of them started, has ended."""
         await self.acall(self._only_base_tasks())
 
+    async def connection_count_below(self, count: int) -> None:
+        """To be run on the server's loop: wait until sessions that are closing have ended."""
+        tasks = {task for task in asyncio.all_tasks() if _is_connection(task)}
+        while len(tasks) >= count:
+            _, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
     async def _only_base_tasks(self) -> None:
         base = {"Server.serve", "LifespanOn.main", "_only_base_tasks"}
         while others := {task for task in asyncio.all_tasks() if _name(task) not in base}:
@@ -128,7 +137,11 @@ class ServerThread:
 
 def _name(task: asyncio.Task[Any]) -> str:
     name: str = getattr(task.get_coro(), "__qualname__", "")
-    return name.rpartition(f"{ServerThread.__name__}.")[2]
+    return name.removeprefix("ServerThread.")
+
+
+def _is_connection(task: asyncio.Task[Any]) -> bool:
+    return _name(task).endswith(".run_asgi")
 
 
 class ServerProcess:
@@ -149,7 +162,9 @@ class ServerProcess:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.project.settings",
             "WSREQUEST_TEST_DATABASE": str(self._database),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(
+                ":"
+            ),
         }
         subprocess.run(
             [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity", "0"],

@@ -1,0 +1,218 @@
+"""Any frame gets an answer or a close code, and the next good message is answered. Against a real server process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.support.server import ServerProcess
+
+PATIENCE = 20
+CLOSE_CODES = {*range(4000, 4300), 1002, 1007, 1009}
+GOOD_ID = 2**53 - 1
+GOOD = json.dumps({"id": GOOD_ID, "url": "/hello/"})
+
+
+class Client:
+    """A connection that is opened again whenever the server has closed it."""
+
+    def __init__(self, url: str, subprotocols: list[str] | None) -> None:
+        self._url = url
+        self._subprotocols = subprotocols
+        self._opening: Any = None
+        self._socket: Any = None
+
+    def open(self) -> None:
+        if self._socket is None:
+            self._opening = connect(
+                self._url,
+                subprotocols=self._subprotocols,  # type: ignore[arg-type]
+                compression=None,
+                max_size=None,
+                proxy=None,
+            )
+            self._socket = self._opening.__enter__()
+            if self._subprotocols:
+                assert json.loads(self._socket.recv(PATIENCE))["control"] == "hello"
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._opening.__exit__(None, None, None)
+            self._socket = None
+
+    def exchange(self, frame: str | bytes) -> list[dict[str, Any]] | int:
+        """What comes for this frame up to the answer of a good message, or the code with which it was closed."""
+        self.open()
+        try:
+            self._socket.send(frame)
+            self._socket.send(GOOD)
+            return self._until(expected_answers(frame)[0])
+        except ConnectionClosed:
+            code = self._socket.protocol.close_code
+            self.close()
+            return int(code)
+
+    def _until(self, expected: int) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = []
+        good = None
+        while good is None or len(answers) < expected:
+            value = json.loads(self._socket.recv(PATIENCE))
+            assert self._subprotocols or isinstance(value, dict)
+            for message in value if isinstance(value, list) else [value]:
+                if message.get("id") == GOOD_ID and message.get("data") == "hello":
+                    good = message
+                else:
+                    answers.append(message)
+        assert good["status"] == 200
+        return answers
+
+
+def expected_answers(frame: str | bytes) -> tuple[int, int]:
+    """How many there are at least and at most: one for each message, but a good `cancel` or `pong` asks for none."""
+    try:
+        text = frame.decode() if isinstance(frame, bytes) else frame
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return 1, 1
+    messages = value if isinstance(value, list) else [value]
+    return sum(not may_be_silent(message) for message in messages), len(messages)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+def may_be_silent(message: object) -> bool:
+    return (
+        isinstance(message, dict)
+        and message.get("url") is None
+        and ("cancel" in message or "pong" in message)
+    )
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    running = ServerProcess(tmp_path_factory.mktemp("server")).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module", params=[["wsrequest.v1.json"], None], ids=["negotiated", "seed"])
+def client(process: ServerProcess, request: pytest.FixtureRequest) -> Iterator[Client]:
+    opened = Client(process.ws, request.param)
+    yield opened
+    opened.close()
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from(
+        [0, 1, -1, 2**53 - 1, 2**53, 2**64, 1e308, "", "x" * 64, "x" * 65, "\0", "\u2028"]
+    ),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+URLS = st.one_of(
+    st.sampled_from(
+        [
+            "/hello/",
+            "/echo/",
+            "/ahello/",
+            "/nowhere/",
+            "/hello",
+            "",
+            "/",
+            "//x/",
+            "http://x/",
+            "/echo/%FF%00?%",
+        ]
+    ),
+    st.text(max_size=20),
+)
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.one_of(SCALARS, st.integers(1, 3)),
+        "url": st.one_of(URLS, SCALARS),
+        "method": st.one_of(
+            st.sampled_from(["GET", "post", "HEAD", "SUBSCRIBE", "a b", ""]), SCALARS
+        ),
+        "data": VALUES,
+        "headers": st.one_of(
+            VALUES,
+            st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+            st.sampled_from(
+                [
+                    {"content-type": "multipart/form-data; boundary=x"},
+                    {"content-type": "application/json; charset=rot13"},
+                    {"content-type": "text/plain; charset=utf-16"},
+                    {"content-type": "application/x-www-form-urlencoded"},
+                    {"cookie": "a=b"},
+                ]
+            ),
+        ),
+        "encoding": st.one_of(st.sampled_from(["base64", "text"]), SCALARS),
+        "token": SCALARS,
+        "cancel": SCALARS,
+        "ping": SCALARS,
+        "pong": SCALARS,
+        "auth": SCALARS,
+    },
+)
+JSON_FRAMES = st.one_of(MESSAGES, st.lists(st.one_of(MESSAGES, VALUES), max_size=5), VALUES).map(
+    json.dumps
+)
+BROKEN_FRAMES = st.tuples(JSON_FRAMES, st.integers(0, 200), st.text(max_size=2)).map(
+    lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :]
+)
+FRAMES = st.one_of(
+    JSON_FRAMES,
+    BROKEN_FRAMES,
+    JSON_FRAMES.map(str.encode),
+    st.text(max_size=200),
+    st.binary(max_size=200),
+)
+
+
+@settings(max_examples=150)
+@given(frame=FRAMES)
+@example(frame="[" * 100_000)
+@example(frame='{"url": "/echo/", "data": ' + "[" * 100_000 + "]" * 100_000 + "}")
+@example(frame='{"url":' * 100_000)
+@example(frame=b"\xff\xfe")
+@example(frame="null")
+@example(frame='{"url": "/echo/", "data": NaN}')
+@example(frame='{"url": "/echo/", "data": 1e999}')
+@example(frame='{"url": "/echo/", "method": "POST", "data": "\\ud800"}')
+@example(frame='{"url": "/\\udc00/", "url": 1}')
+@example(frame='[{"id": 1, "url": "/hello/"}, {"id": 1, "url": "/hello/"}, {"cancel": 1}]')
+@example(frame="[" + ",".join(['{"url": "/ahello/"}'] * 300) + "]")
+@example(frame="x" * (1024 * 1024 + 1))
+@example(frame='{"id": 1.0, "url": "/hello/"}')
+@example(frame='{"id": true, "url": "/hello/"}')
+def test_any_frame(client: Client, frame: str | bytes) -> None:
+    outcome = client.exchange(frame)
+    if isinstance(outcome, int):
+        assert outcome in CLOSE_CODES
+        return
+    for answer in outcome:
+        assert "pong" in answer or 100 <= answer["status"] <= 599
+        assert "Traceback" not in str(answer)
+    least, most = expected_answers(frame)
+    assert least <= len(outcome) <= most

@@ -1,0 +1,92 @@
+"""What waits for one connection is bounded in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from wsrequest.outbox import Outbox
+
+
+@pytest.fixture
+async def outbox() -> Outbox:
+    return Outbox(10)
+
+
+async def is_blocked(work: asyncio.Task[object]) -> bool:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return not work.done()
+
+
+async def test_messages_keep_their_order(outbox: Outbox) -> None:
+    for message in (b"a", b"b", b"c"):
+        outbox.put(message)
+    assert await outbox.take(0) == [b"a"]
+    assert await outbox.take(100) == [b"b", b"c"]
+
+
+async def test_a_writer_waits_for_messages(outbox: Outbox) -> None:
+    taking = asyncio.create_task(outbox.take(100))
+    assert await is_blocked(taking)
+    outbox.put(b"a")
+    assert await taking == [b"a"]
+
+
+@pytest.mark.parametrize(("most", "taken"), [(0, 1), (3, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
+async def test_take_keeps_within_its_bytes_but_takes_one_at_least(
+    outbox: Outbox, most: int, taken: int
+) -> None:
+    for _ in range(3):
+        outbox.put(b"aa")
+    assert len(await outbox.take(most)) == taken
+
+
+async def test_full_at_the_limit_until_it_was_sent(outbox: Outbox) -> None:
+    outbox.put(b"x" * 9)
+    assert not outbox.full
+    outbox.put(b"x")
+    assert outbox.full
+    taken = await outbox.take(100)
+    assert outbox.full  # the writer has it in hand
+    waiting = asyncio.create_task(outbox.room())
+    assert await is_blocked(waiting)
+    outbox.sent(taken)
+    await waiting
+    assert outbox.size == 0
+
+
+async def test_everybody_who_waits_for_room_is_told(outbox: Outbox) -> None:
+    outbox.put(b"x" * 10)
+    waiting = [asyncio.create_task(outbox.room()) for _ in range(3)]
+    assert await is_blocked(waiting[0])
+    outbox.sent(await outbox.take(100))
+    await asyncio.gather(*waiting)
+
+
+async def test_put_never_waits_nor_loses(outbox: Outbox) -> None:
+    for _ in range(5):
+        outbox.put(b"x" * 10)
+    assert outbox.size == 50
+    assert len(await outbox.take(1000)) == 5
+
+
+async def test_after_discard_nothing_is_kept_and_nobody_waits(outbox: Outbox) -> None:
+    outbox.put(b"x" * 20)
+    waiting = asyncio.create_task(outbox.room())
+    assert await is_blocked(waiting)
+    outbox.discard()
+    await waiting
+    outbox.put(b"x" * 20)
+    assert outbox.size == 0
+    assert not outbox.full
+    await outbox.room()
+
+
+async def test_what_was_in_hand_at_discard_leaves_no_trace(outbox: Outbox) -> None:
+    outbox.put(b"x" * 20)
+    taken = await outbox.take(100)
+    outbox.discard()
+    outbox.sent(taken)
+    assert not outbox.full
