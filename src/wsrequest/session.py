@@ -234,7 +234,15 @@ class Session:
 class Exchange:
     """One request and its answer: the sink of a runner. Whatever comes after the exchange's end goes nowhere."""
 
-    __slots__ = ("_content_type", "_ended", "_session", "_streaming", "_task", "message")
+    __slots__ = (
+        "_content_type",
+        "_ended",
+        "_interrupted",
+        "_session",
+        "_streaming",
+        "_task",
+        "message",
+    )
 
     def __init__(self, session: Session, message: Request) -> None:
         self.message = message
@@ -243,6 +251,7 @@ class Exchange:
         self._content_type = ""
         self._streaming = False
         self._ended = False
+        self._interrupted = False
 
     def cancel(self) -> None:
         """The client does not want the answer any more: say so, and stop what can be stopped."""
@@ -257,10 +266,22 @@ class Exchange:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        """Cancel the task, and never twice: its clearing up awaits, too."""
         if self._task is not None:
             # Not at once: a task that was never begun would not run its ``finally``.
-            self._task.get_loop().call_soon(self._task.cancel)
+            self._task.get_loop().call_soon(self._cancel_task)
+
+    def _cancel_task(self) -> None:
+        """At most once: clearing up awaits, too, and must not be cut short."""
+        if not self._interrupted and self._task is not None:
+            self._interrupted = True
+            self._task.cancel()
+
+    def _still_wanted(self) -> None:
+        """Raise where nobody wants the stream any more. Waiting for the task to be cancelled is not enough: a generator
+        that never awaits would not let the loop come to that."""
+        if self._ended:
+            self._interrupted = True
+            raise asyncio.CancelledError
 
     def running(self, task: asyncio.Task[None]) -> None:
         self._task = task
@@ -289,8 +310,7 @@ class Exchange:
     async def begin(self, head: Reply) -> None:
         if head.set_cookies is not None:
             self._session.jar.update(head.set_cookies)
-        if self._ended:
-            raise asyncio.CancelledError
+        self._still_wanted()
         self._streaming = True
         self._content_type = head.headers.get("content-type", "")
         self._session.outbox.put(
@@ -301,6 +321,7 @@ class Exchange:
         await self._session.outbox.room()
 
     async def chunk(self, chunk: bytes) -> None:
+        self._still_wanted()
         data, encoding = text_data(chunk, self._content_type)
         self._session.outbox.put(
             self._session.connection.send_chunk(self.message.id, data, encoding)
