@@ -64,9 +64,7 @@ def form(url: str, fields: dict[str, Any], body: str | None = None, **more: Any)
     content_type = more.pop("content_type", "application/x-www-form-urlencoded")
     encoded = urlencode(fields, doseq=True) if body is None else body
     headers = {"content-type": content_type}
-    return Step(
-        url, "POST", headers, body=encoded.encode(), message={"data": fields}, **more
-    )
+    return Step(url, "POST", headers, body=encoded.encode(), message={"data": fields}, **more)
 
 
 def multipart(url: str, fields: dict[str, Any], body: bytes, **more: Any) -> Step:
@@ -116,11 +114,19 @@ PLAIN = [
     case("query-question", get("/echo/?a=b?c=d/?", contains="b?c=d/?")),
     case("query-empty", get("/echo/?", contains='"full_path": "/echo/"')),
     case("query-data", query("/echo/", {"a": "1", "b": ["x", "y z"]}, "/echo/?a=1&b=x&b=y+z")),
-    case("query-data-after-url", query("/echo/?a=0", {"a": "1"}, "/echo/?a=0&a=1", contains='["0", "1"]')),
-    case("query-data-types", query("/echo/", {"t": True, "f": 1.5, "n": None}, "/echo/?t=true&f=1.5")),
+    case(
+        "query-data-after-url",
+        query("/echo/?a=0", {"a": "1"}, "/echo/?a=0&a=1", contains='["0", "1"]'),
+    ),
+    case(
+        "query-data-types", query("/echo/", {"t": True, "f": 1.5, "n": None}, "/echo/?t=true&f=1.5")
+    ),
     case("headers", get("/echo/", {"x-one": "1", "referer": "http://a.example/", "accept": "a/b"})),
     case("header-not-ascii", get("/echo/", {"x-name": "größe"}, contains="HTTP_X_NAME")),
-    case("header-authorization", get("/echo/", {"authorization": "Basic eA=="}, contains="Basic eA==")),
+    case(
+        "header-authorization",
+        get("/echo/", {"authorization": "Basic eA=="}, contains="Basic eA=="),
+    ),
     case("header-conditional", get("/echo/", {"range": "bytes=0-1", "if-none-match": '"x"'})),
     case("header-cache", get("/echo/", {"cache-control": "no-cache", "pragma": "no-cache"})),
     case("ajax", get("/echo/", {"x-requested-with": "XMLHttpRequest"}, contains="XMLHttpRequest")),
@@ -129,10 +135,32 @@ PLAIN = [
     case("append-slash-query", get("/hello?a=%20b&c", status=301)),
     case("append-slash-post", json_body("/hello", {}, status=301)),
     case("no-leading-slash-in-path", get("/echo//double//", contains='"/double//"')),
-    *[case(f"redirect-{kind}", get(f"/redirect/{kind}/", status=int(kind))) for kind in ("301", "302", "307")],
+    *[
+        case(f"redirect-{kind}", get(f"/redirect/{kind}/", status=int(kind)))
+        for kind in ("301", "302", "307")
+    ],
     *[
         case(f"status-{code}", get(f"/status/{code}/", status=code))
-        for code in (200, 201, 202, 204, 205, 226, 300, 304, 400, 401, 405, 410, 418, 429, 451, 500, 503, 599)
+        for code in (
+            200,
+            201,
+            202,
+            204,
+            205,
+            226,
+            300,
+            304,
+            400,
+            401,
+            405,
+            410,
+            418,
+            429,
+            451,
+            500,
+            503,
+            599,
+        )
     ],
     case("not-modified", get("/not-modified/", status=304)),
     case("no-type", get("/no-type/", contains="no type")),
@@ -227,7 +255,10 @@ BODIES = [
 
 RESPONSES = [
     *[case(f"odd-{name}", get(f"/odd/{name}/")) for name in ODD_BODIES],
-    *[case(f"odd-{name}-async", get(f"/aodd/{name}/")) for name in ("nan", "latin-1", "png", "string")],
+    *[
+        case(f"odd-{name}-async", get(f"/aodd/{name}/"))
+        for name in ("nan", "latin-1", "png", "string")
+    ],
     *[case(f"large-{kind}", get(f"/large/{kind}/")) for kind in ("json", "binary", "text")],
 ]
 
@@ -285,8 +316,15 @@ STATE = [
         )
         for prefix in ("", "a")
     ],
-    case("messages", get("/leave-message/", status=302), get("/page/", contains="It is done."), get("/page/")),
-    case("csrf-token", replace(get("/csrf-token/", method="HEAD"), random=frozenset({"csrftoken"}))),
+    case(
+        "messages",
+        get("/leave-message/", status=302),
+        get("/page/", contains="It is done."),
+        get("/page/"),
+    ),
+    case(
+        "csrf-token", replace(get("/csrf-token/", method="HEAD"), random=frozenset({"csrftoken"}))
+    ),
     *[
         case(
             f"database-{prefix or 'sync'}",
@@ -303,7 +341,9 @@ TOKEN = {"authorization": "JWT ada"}
 
 
 def with_token(step: Step) -> Step:
-    return replace(step, http_headers=step.http_headers | TOKEN, message=step.message | {"token": "ada"})
+    return replace(
+        step, http_headers=step.http_headers | TOKEN, message=step.message | {"token": "ada"}
+    )
 
 
 API = [

@@ -80,7 +80,10 @@ class OverHTTP:
         request.headers["x-csrftoken"] = self._client.cookies["csrftoken"]
         raw = {**step.headers, **step.http_headers}
         request.headers = httpx.Headers(
-            [*request.headers.raw, *((name.encode(), value.encode()) for name, value in raw.items())]
+            [
+                *request.headers.raw,
+                *((name.encode(), value.encode()) for name, value in raw.items()),
+            ]
         )
         request.extensions["target"] = target.encode()
         response = self._client.send(request, stream=True)
@@ -167,7 +170,9 @@ class OverSocket:
             frame = self._socket.recv(30)
             assert isinstance(frame, str)
             many = frame.startswith("[")
-            self._arrived = msgspec.json.decode(frame if many else f"[{frame}]", type=list[_Response])
+            self._arrived = msgspec.json.decode(
+                frame if many else f"[{frame}]", type=list[_Response]
+            )
         return self._arrived.pop(0)
 
 

@@ -27,7 +27,9 @@ def assert_same(case: Case, server: ServerThread) -> list[Answer]:
     over_socket = _run(case, OverSocket(server.ws, server.http))
     for step, http, message in zip(case.steps, over_http, over_socket, strict=True):
         if message != http:
-            raise AssertionError("\n".join([f"{step.method} {step.url}", *_differences(http, message)]))
+            raise AssertionError(
+                "\n".join([f"{step.method} {step.url}", *_differences(http, message)])
+            )
     return over_socket
 
 
@@ -60,7 +62,9 @@ def _run(case: Case, way: OverHTTP | OverSocket) -> list[Answer]:
 def assert_as_expected(case: Case, answers: list[Answer]) -> None:
     """What both ways agree on is what the case says; two equal error pages are no success."""
     for step, answer in zip(case.steps, answers, strict=True):
-        assert step.status in (None, answer.status), f"{step.url}: {answer.status} {answer.body[:300]!r}"
+        assert step.status in (None, answer.status), (
+            f"{step.url}: {answer.status} {answer.body[:300]!r}"
+        )
         assert step.contains in answer.body.decode(errors="replace"), answer.body[:1000]
         if case.streamed is not None:
             assert answer.streamed is case.streamed

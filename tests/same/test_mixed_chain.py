@@ -59,7 +59,10 @@ ONLY_HERE = [
     case("gzip", get("/large/text/", GZIP)),
     case("gzip-stream", get("/file/", GZIP), streamed=True),
     case("gzip-small", get("/hello/", GZIP, contains="hello")),
-    case("conditional", get("/hello/", {"if-none-match": '"5d41402abc4b2a76b9719d911017c592"'}, status=304)),
+    case(
+        "conditional",
+        get("/hello/", {"if-none-match": '"5d41402abc4b2a76b9719d911017c592"'}, status=304),
+    ),
     case("set-language", get("/activate/de/", GERMAN), get("/say-yes/", GERMAN), get("/say-yes/")),
 ]
 
