@@ -250,6 +250,14 @@ def remote_user_keys() -> list[str]:
     return [kind.header for kind in middleware if hasattr(kind, "force_logout_if_no_header")]
 
 
+def own_host() -> str:
+    """A name that ALLOWED_HOSTS lets through, for a message that came without a Host."""
+    for host in django_settings.ALLOWED_HOSTS:
+        if "*" not in host:
+            return host.removeprefix(".")
+    return "localhost"
+
+
 def _decoded(path: str) -> str:
     """Percent-decoded exactly once; bytes that are not UTF-8 stay percent-encoded, as in WSGI's get_path_info."""
     if "%" not in path and path.isascii():

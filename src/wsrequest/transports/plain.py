@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import django
 from django.apps import apps
-from django.conf import settings as django_settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBadRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
+from msgspec import Raw
+from msgspec.structs import replace
 
 from wsrequest.conf import get_settings
 from wsrequest.errors import InvalidMessage, MessageError, MissingURL
 from wsrequest.lifecycle.inline import arun_inline, run_inline
-from wsrequest.lifecycle.request import RequestFactory, SocketRequest, connection_only_headers
+from wsrequest.lifecycle.request import RequestFactory, connection_only_headers, own_host
+from wsrequest.protocol.body import payload
 from wsrequest.protocol.codec import JSONCodec, Limits
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.protocol.messages import HeaderRules, Request
+from wsrequest.protocol.messages import HeaderRules, Request, checked
 
 if TYPE_CHECKING:
     from django.test import RequestFactory as DjangoRequestFactory
@@ -59,6 +61,7 @@ class WebSocketRequest:
         self.error: dict[str, Any] | None = None
         self.request: HttpRequest | None = None
         self._parsed: Request | None = None
+        self._not_found: dict[str, Any] | None = None
         self._json = _loads(message)
         self.url = self.get_url()
         self.method = self.get_method()
@@ -100,7 +103,7 @@ class WebSocketRequest:
         """The url's match in ROOT_URLCONF, None where there is none."""
         if self._parsed is None:
             return None
-        _, path_info, _ = self._factory().split(self._parsed.url or "")
+        _, path_info, _ = self._factory().split(self.url or "")
         try:
             return resolve(path_info)
         except Exception:  # noqa: BLE001  Http404, or whatever a converter raises
@@ -119,18 +122,26 @@ class WebSocketRequest:
         return DjangoRequestFactory(**defaults)
 
     def get_request(self, factory: DjangoRequestFactory) -> HttpRequest:
-        """The message as a request of this factory; a body goes as JSON."""
-        if self.method in ("get", "head"):
-            return getattr(factory, self.method)(self.url, self.data)  # type: ignore[no-any-return]
+        """The message as a request of this factory. Raises ValueError for a message that can't be read."""
+        if self._parsed is None:
+            raise ValueError("This message can't be a request: see `error`.")
+        message = self._message()
+        added, body, content_type = payload(message)
+        url = message.url or ""
+        if added:
+            url = f"{url}{'&' if '?' in url else '?'}{added}"
+        headers = {
+            key: value for key, value in (message.headers or {}).items() if key != "content-type"
+        }
         return factory.generic(
-            self.method.upper(),
-            self.url or "",
-            json.dumps(self.data),
-            content_type="application/json",
+            self.method.upper(), url, body or b"", content_type=content_type or "", headers=headers
         )
 
     def get_view(self, resolver_match: ResolverMatch, request: HttpRequest) -> Any:
-        """What the view alone says to this request, as in 2014: no middleware, so no session, user or CSRF."""
+        """What the view alone says to this request, as in 2014: no middleware, so no session, user or CSRF.
+
+        :meth:`get_response` does not use it.
+        """
         return resolver_match.func(request, *resolver_match.args, **resolver_match.kwargs)
 
     def get_response(self) -> HttpResponseBase:
@@ -139,17 +150,16 @@ class WebSocketRequest:
         A url that leads nowhere is answered by the lifecycle, too: by APPEND_SLASH, flatpages or handler404.
         """
         request = self._build()
-        return run_inline(request) if isinstance(request, SocketRequest) else request
+        return run_inline(request) if isinstance(request, HttpRequest) else request
 
     async def aget_response(self) -> HttpResponseBase:
         """:meth:`get_response` for a running event loop; an asynchronous view runs on it."""
         request = self._build()
-        return await arun_inline(request) if isinstance(request, SocketRequest) else request
+        return await arun_inline(request) if isinstance(request, HttpRequest) else request
 
     def _check(self) -> None:
         settings = get_settings()
-        rules = HeaderRules(connection_only_headers(settings.handshake_headers))
-        limits = Limits(None, settings.max_depth, settings.max_keys, rules)
+        limits = Limits(None, settings.max_depth, settings.max_keys, _header_rules())
         messages = list(JSONCodec().decode(self.message, limits))
         message = (
             messages[0] if len(messages) == 1 and self._json is not _NOTHING else InvalidMessage()
@@ -162,17 +172,14 @@ class WebSocketRequest:
         self._parsed = message
         if self.get_url_resolver_match() is None:
             self.set_error("Resource not found.", 404)
+            self._not_found = self.error
 
-    def _build(self) -> SocketRequest | HttpResponseBase:
-        if self._parsed is None:
-            assert self.error is not None
+    def _build(self) -> HttpRequest | HttpResponseBase:
+        # A url that leads nowhere is the lifecycle's business; any other error is the answer, a subclass's own too.
+        if self.error is not None and self.error is not self._not_found:
             return JsonResponse(self.error, status=self.error["status_code"])
         try:
-            request = self._factory().build(
-                self._parsed,
-                self.factory_defaults.get("HTTP_COOKIE", ""),
-                trusted=not self.enforce_csrf_checks,
-            )
+            request = self._request()
         except MessageError as error:
             self.set_error(str(error), error.status)
             return JsonResponse(self.error, status=error.status)
@@ -181,18 +188,47 @@ class WebSocketRequest:
         self.request = request
         return request
 
+    def _request(self) -> HttpRequest:
+        trusted = not self.enforce_csrf_checks
+        kind = type(self)
+        if (kind.get_factory, kind.get_request) == (
+            WebSocketRequest.get_factory,
+            WebSocketRequest.get_request,
+        ):
+            cookie = self.factory_defaults.get("HTTP_COOKIE", "")
+            return self._factory().build(self._message(), cookie, trusted=trusted)
+        request = self.get_request(self.get_factory())
+        request.__dict__["_dont_enforce_csrf_checks"] = trusted
+        return request
+
+    def _message(self) -> Request:
+        """The message, with what a subclass or the caller has made of its url, method, data and token."""
+        message = self._parsed
+        assert message is not None
+        now = {"url": self.url, "method": self.method.upper(), "token": self.token}
+        changed: dict[str, Any] = {
+            name: value for name, value in now.items() if value != getattr(message, name)
+        }
+        if self.data != self._json.get("data", {}):
+            changed["data"] = Raw(json.dumps(self.data).encode())
+        return checked(replace(message, **changed), _header_rules()) if changed else message
+
     def _factory(self) -> RequestFactory:
         scheme = self.factory_defaults.get("wsgi.url_scheme", "http")
         handshake = Handshake(
             path="/",
             secure=scheme == "https",
             client=("127.0.0.1", 0),
-            server=(_own_host(), 443 if scheme == "https" else 80),
+            server=(own_host(), 443 if scheme == "https" else 80),
         )
         return RequestFactory(handshake, get_settings(), meta=self.factory_defaults)
 
 
 _NOTHING: dict[str, Any] = {}
+
+
+def _header_rules() -> HeaderRules:
+    return HeaderRules(connection_only_headers(get_settings().handshake_headers))
 
 
 def _loads(message: str | bytes) -> dict[str, Any]:
@@ -201,11 +237,3 @@ def _loads(message: str | bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return _NOTHING
     return value if isinstance(value, dict) else _NOTHING
-
-
-def _own_host() -> str:
-    """A name that ALLOWED_HOSTS lets through, for a message that came without a Host."""
-    for host in django_settings.ALLOWED_HOSTS:
-        if "*" not in host:
-            return host.removeprefix(".")
-    return "localhost"

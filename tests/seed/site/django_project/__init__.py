@@ -1,0 +1,1 @@
+"""The project that the snippets of 2014 name."""
