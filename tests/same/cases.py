@@ -183,15 +183,33 @@ BODIES = [
     case("json-false", json_body("/load-json/", False, contains="false")),
     case("json-surrogate", json_body("/load-json/", {"a": "\ud83d"}, contains="ud83d")),
     case("json-big", json_body("/load-json/", 2**80, contains=str(2**80))),
-    case("json-exact", exact("/load-json/", ' {"a":\n1 }', "application/json", contains='{"a": 1}')),
+    case(
+        "json-exact", exact("/load-json/", ' {"a":\n1 }', "application/json", contains='{"a": 1}')
+    ),
     case("json-broken", exact("/load-json/", '{"a":', "application/json", status=500)),
     case("json-empty", exact("/echo/", "", "application/json")),
     case("json-base64", raw("/load-json/", '{"a": "é"}'.encode("utf-16"), "application/json")),
-    case("json-typed", Step("/echo/", "POST", {"content-type": "application/vnd.api+json"},
-                            body=b'{"a": 1}', message={"data": {"a": 1}})),  # fmt: skip
+    case(
+        "json-typed",
+        Step(
+            "/echo/",
+            "POST",
+            {"content-type": "application/vnd.api+json"},
+            body=b'{"a": 1}',
+            message={"data": {"a": 1}},
+        ),
+    ),
     case("text", text_body("/echo/", "größe", "text/plain")),
-    case("text-charset", Step("/echo/", "POST", {"content-type": "text/plain; charset=latin-1"},
-                              body="größe".encode("latin-1"), message={"data": "größe"})),  # fmt: skip
+    case(
+        "text-charset",
+        Step(
+            "/echo/",
+            "POST",
+            {"content-type": "text/plain; charset=latin-1"},
+            body="größe".encode("latin-1"),
+            message={"data": "größe"},
+        ),
+    ),
     case("xml", text_body("/echo/", "<a/>", "application/xml")),
     case("binary", raw("/echo/", PNG, "image/png")),
     case("binary-read", raw("/read-stream/", PNG, "image/png")),
@@ -199,59 +217,109 @@ BODIES = [
     case("options-with-body", raw("/echo/", b"body", "text/plain", "OPTIONS")),
     case("no-data", Step("/echo/", "POST")),
     case("type-without-data", Step("/echo/", "POST", {"content-type": "application/json"})),
-    case("form", form("/form/", {"a": ["1", "2"], "b": "é &=+", "c": ""}, contains='"a": ["1", "2"]')),
+    case(
+        "form", form("/form/", {"a": ["1", "2"], "b": "é &=+", "c": ""}, contains='"a": ["1", "2"]')
+    ),
     case("form-echo", form("/echo/", {"a": "1"}, contains='"post": {"a": ["1"]}')),
     case("form-async", form("/aecho/", {"a": "1"}, contains='"post": {"a": ["1"]}')),
     case("form-text", text_body("/form/", "a=1&a=2&b=%C3%A9", "application/x-www-form-urlencoded")),
-    case("form-types", form("/form/", {"t": True, "n": 1, "f": 0.5}, "t=true&n=1&f=0.5", contains="true")),
+    case(
+        "form-types",
+        form("/form/", {"t": True, "n": 1, "f": 0.5}, "t=true&n=1&f=0.5", contains="true"),
+    ),
     case("form-empty", form("/form/", {})),
     case("form-put", text_body("/echo/", "a=1", "application/x-www-form-urlencoded", "PUT")),
     case("form-too-many", form("/form/", {f"k{n}": "" for n in range(1001)}, status=400)),
-    case("multipart", multipart(
-        "/form/", {"a": ["1", "2"], "b": "é", "c": ""},
-        part('name="a"', b"1") + part('name="a"', b"2") + part('name="b"', "é".encode())
-        + part('name="c"', b"") + END,
-        contains='"a": ["1", "2"]',
-    )),
-    case("multipart-files", multipart(
-        "/form/", {"title": "x", "f": [upload("a.png", PNG, "image/png"), upload("größe.bin", b"")]},
-        part('name="title"', b"x") + part('name="f"; filename="a.png"', PNG, "image/png")
-        + part('name="f"; filename="größe.bin"', b"", "application/octet-stream") + END,
-        contains="a.png",
-    )),
-    case("multipart-names", multipart(
-        "/form/", {"k": upload("../../etc/passwd", b"content", "text/plain; charset=utf-8")},
-        part('name="k"; filename="../../etc/passwd"', b"content", "text/plain; charset=utf-8") + END,
-        contains="passwd",
-    )),
-    case("multipart-quotes", multipart(
-        "/form/", {'q"\r\n': 'v"\r\n'}, part('name="q%22%0D%0A"', b'v"\r\n') + END, contains="%22",
-    )),
-    case("multipart-boundary-like", multipart(
-        "/form/", {"k": f"--{BOUNDARY}x"}, part('name="k"', f"--{BOUNDARY}x".encode()) + END,
-    )),
-    case("multipart-large-file", multipart(
-        "/form/", {"f": upload("big.bin", PNG * 12_000)},
-        part('name="f"; filename="big.bin"', PNG * 12_000, "application/octet-stream") + END,
-        contains="big.bin",
-    )),
-    case("multipart-async", multipart(
-        "/aform/", {"f": upload("a.txt", b"x", "text/plain")},
-        part('name="f"; filename="a.txt"', b"x", "text/plain") + END,
-        contains="a.txt",
-    )),
+    case(
+        "multipart",
+        multipart(
+            "/form/",
+            {"a": ["1", "2"], "b": "é", "c": ""},
+            part('name="a"', b"1")
+            + part('name="a"', b"2")
+            + part('name="b"', "é".encode())
+            + part('name="c"', b"")
+            + END,
+            contains='"a": ["1", "2"]',
+        ),
+    ),
+    case(
+        "multipart-files",
+        multipart(
+            "/form/",
+            {"title": "x", "f": [upload("a.png", PNG, "image/png"), upload("größe.bin", b"")]},
+            part('name="title"', b"x")
+            + part('name="f"; filename="a.png"', PNG, "image/png")
+            + part('name="f"; filename="größe.bin"', b"", "application/octet-stream")
+            + END,
+            contains="a.png",
+        ),
+    ),
+    case(
+        "multipart-names",
+        multipart(
+            "/form/",
+            {"k": upload("../../etc/passwd", b"content", "text/plain; charset=utf-8")},
+            part('name="k"; filename="../../etc/passwd"', b"content", "text/plain; charset=utf-8")
+            + END,
+            contains="passwd",
+        ),
+    ),
+    case(
+        "multipart-quotes",
+        multipart(
+            "/form/",
+            {'q"\r\n': 'v"\r\n'},
+            part('name="q%22%0D%0A"', b'v"\r\n') + END,
+            contains="%22",
+        ),
+    ),
+    case(
+        "multipart-boundary-like",
+        multipart(
+            "/form/",
+            {"k": f"--{BOUNDARY}x"},
+            part('name="k"', f"--{BOUNDARY}x".encode()) + END,
+        ),
+    ),
+    case(
+        "multipart-large-file",
+        multipart(
+            "/form/",
+            {"f": upload("big.bin", PNG * 12_000)},
+            part('name="f"; filename="big.bin"', PNG * 12_000, "application/octet-stream") + END,
+            contains="big.bin",
+        ),
+    ),
+    case(
+        "multipart-async",
+        multipart(
+            "/aform/",
+            {"f": upload("a.txt", b"x", "text/plain")},
+            part('name="f"; filename="a.txt"', b"x", "text/plain") + END,
+            contains="a.txt",
+        ),
+    ),
     case("multipart-empty", multipart("/form/", {}, END)),
-    case("multipart-broken", raw(
-        "/form/", b"no parts at all", "multipart/form-data; boundary=x", contains="{}"
-    )),
+    case(
+        "multipart-broken",
+        raw("/form/", b"no parts at all", "multipart/form-data; boundary=x", contains="{}"),
+    ),
     case("multipart-no-boundary", raw("/form/", b"x", "multipart/form-data", status=400)),
-    case("multipart-base64", raw(
-        "/form/", part('name="a"', b"\xff") + END, f"multipart/form-data; boundary={BOUNDARY}",
-    )),
+    case(
+        "multipart-base64",
+        raw(
+            "/form/",
+            part('name="a"', b"\xff") + END,
+            f"multipart/form-data; boundary={BOUNDARY}",
+        ),
+    ),
     case("large-body", raw("/echo/", PNG * 8_000, "application/octet-stream", contains="2112000")),
     case("large-json", json_body("/echo/", {"text": "é" * 350_000}, contains="sha256")),
-    case("too-large-body", raw("/echo/", b"x" * 2_700_000, "application/octet-stream", status=None)),
-]  # fmt: skip
+    case(
+        "too-large-body", raw("/echo/", b"x" * 2_700_000, "application/octet-stream", status=None)
+    ),
+]
 
 RESPONSES = [
     *[case(f"odd-{name}", get(f"/odd/{name}/")) for name in ODD_BODIES],
@@ -279,12 +347,18 @@ ERRORS = [
         case(f"{view}-{kind}", get(f"/{view}/{kind}/", status=status))
         for view in ("fail", "afail")
         for kind, status in {
-            "404": 404, "403": 403, "400": 400, "500": 500, "suspicious": 400, "key": 500,
-            "recursion": 500, "unicode": 500,
+            "404": 404,
+            "403": 403,
+            "400": 400,
+            "500": 500,
+            "suspicious": 400,
+            "key": 500,
+            "recursion": 500,
+            "unicode": 500,
         }.items()
     ],
     *both("nothing", "nothing/", status=500),
-]  # fmt: skip
+]
 
 LOGIN = {"name": "ada", "word": "secret"}
 
@@ -361,23 +435,35 @@ API = [
     case("api-token", with_token(get("/api/notes/"))),
     case(
         "api-write",
-        with_token(json_body("/api/notes/", {"slug": "new", "text": "é"}, status=201, contains="new")),
-        with_token(json_body("/api/notes/", {"slug": "new"}, status=400, contains="already exists")),
-        with_token(json_body("/api/notes/new/", {"slug": "new", "text": "2"}, "PUT", contains='"2"')),
+        with_token(
+            json_body("/api/notes/", {"slug": "new", "text": "é"}, status=201, contains="new")
+        ),
+        with_token(
+            json_body("/api/notes/", {"slug": "new"}, status=400, contains="already exists")
+        ),
+        with_token(
+            json_body("/api/notes/new/", {"slug": "new", "text": "2"}, "PUT", contains='"2"')
+        ),
         with_token(json_body("/api/notes/new/", {"text": "3"}, "PATCH", contains='"3"')),
         with_token(Step("/api/notes/new/shout/", "POST", contains='"by":"ada"')),
         get("/api/notes/?page=2", contains="second"),
         with_token(Step("/api/notes/new/", "DELETE", status=204)),
         get("/api/notes/new/", status=404),
     ),
-    case("api-validation", with_token(json_body("/api/notes/", {"text": "bad"}, status=400, contains="Not this one"))),
-    case("api-not-an-object", with_token(json_body("/api/notes/", [1], status=400, contains="dictionary"))),
+    case(
+        "api-validation",
+        with_token(json_body("/api/notes/", {"text": "bad"}, status=400, contains="Not this one")),
+    ),
+    case(
+        "api-not-an-object",
+        with_token(json_body("/api/notes/", [1], status=400, contains="dictionary")),
+    ),
     case("api-broken-json", with_token(exact("/api/notes/", "{", "application/json", status=400))),
     case("api-form", with_token(form("/api/notes/", {"slug": "by-form", "text": "x"}, status=201))),
     case("api-unsupported", with_token(text_body("/api/notes/", "x", "text/plain", status=415))),
     case("api-throttled", get("/api/notes/busy/", status=429)),
     case("api-method", with_token(Step("/api/notes/", "DELETE", status=405))),
-]  # fmt: skip
+]
 
 LANGUAGES = [
     *both("language", "say-yes/", contains="Yes"),

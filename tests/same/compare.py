@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from email.message import Message as HeaderParser
 from http.cookies import SimpleCookie
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -99,10 +99,10 @@ class OverHTTP:
         cookies = _cookies(response.headers.get_list("set-cookie"), step)
         return Answer(response.status_code, _on_the_wire(headers), _plain(body, headers), cookies)
 
-    def __enter__(self) -> OverHTTP:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(self, *details: object) -> None:
         self._client.close()
 
 
@@ -133,12 +133,12 @@ class OverSocket:
         self._arrived: list[_Response] = []
         self._csrf = CSRF
 
-    def __enter__(self) -> OverSocket:
+    def __enter__(self) -> Self:
         self._socket: ClientConnection = self._opening.__enter__()
         assert json.loads(self._socket.recv(30))["control"] == "hello"
         return self
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(self, *details: object) -> None:
         self._opening.__exit__(*details)
 
     def send(self, step: Step) -> Answer:

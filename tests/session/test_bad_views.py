@@ -61,9 +61,9 @@ async def test_database_connections_never_outnumber_workers_and_are_kept(
     connection_created.connect(receiver := lambda **facts: opened.append(facts), weak=False)
     gate, last = new_gate(), new_gate()
     async with connect(server.ws) as peer, connect(server.ws) as other:
-        for id in range(1, 11):
-            await peer.send({"id": id, "url": f"/database-thread/?gate={gate.name}"})
-            await other.send({"id": id, "url": f"/database-thread/?gate={gate.name}"})
+        for key in range(1, 11):
+            await peer.send({"id": key, "url": f"/database-thread/?gate={gate.name}"})
+            await other.send({"id": key, "url": f"/database-thread/?gate={gate.name}"})
         await gate.entered.reached(WORKERS)
         gate.open()
         threads = {(await one.next())["data"] for one in (peer, other) for _ in range(10)}
@@ -71,8 +71,8 @@ async def test_database_connections_never_outnumber_workers_and_are_kept(
         for _ in range(10):
             assert (await peer.request("/anotes/"))["status"] == 200
         assert len(opened) == WORKERS
-        for id in range(1, WORKERS + 1):  # each thread closes its own
-            await peer.send({"id": id, "url": f"/database-thread/?close&gate={last.name}"})
+        for key in range(1, WORKERS + 1):  # each thread closes its own
+            await peer.send({"id": key, "url": f"/database-thread/?close&gate={last.name}"})
         await last.entered.reached(WORKERS)
         last.open()
         for _ in range(WORKERS):

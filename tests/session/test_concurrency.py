@@ -17,8 +17,8 @@ from tests.support.server import ServerThread
 @pytest.mark.parametrize("view", ["gate", "agate"])
 async def test_requests_with_ids_run_at_once(server: ServerThread, gate: Gate, view: str) -> None:
     async with connect(server.ws) as peer:
-        for id in (1, 2, 3):
-            await peer.send({"id": id, "url": f"/{view}/{gate.name}/"})
+        for key in (1, 2, 3):
+            await peer.send({"id": key, "url": f"/{view}/{gate.name}/"})
         await gate.entered.reached(3)
         gate.open()
         assert {(await peer.next())["id"] for _ in range(3)} == {1, 2, 3}
@@ -43,8 +43,8 @@ async def test_no_more_run_than_max_in_flight(
     async with connect(server.ws) as peer:
         assert peer.hello is not None
         assert peer.hello["data"]["limits"]["in_flight"] == 2
-        for id in range(1, 6):
-            await peer.send({"id": id, "url": f"/{view}/{gate.name}/"})
+        for key in range(1, 6):
+            await peer.send({"id": key, "url": f"/{view}/{gate.name}/"})
         await gate.entered.reached(2)
         await peer.still_answers()
         assert gate.entered.count == 2
@@ -119,8 +119,8 @@ async def test_a_number_and_its_text_are_two_ids(server: ServerThread, gate: Gat
 async def test_the_socket_is_not_read_past_the_queue(gate: Gate, settings: Settings) -> None:
     settings.WSREQUEST = {"MAX_IN_FLIGHT": 1, "MAX_QUEUED": 2}
     async with connection() as peer:
-        for id in range(1, 7):
-            peer.transport.push({"id": id, "url": f"/agate/{gate.name}/"})
+        for key in range(1, 7):
+            peer.transport.push({"id": key, "url": f"/agate/{gate.name}/"})
         await gate.entered.reached(1)
         await settle()
         assert peer.transport.unread == 3
@@ -157,9 +157,9 @@ async def test_sync_views_share_the_pool(
     """Of two connections and five views, as many run as there are workers."""
     gate = new_gate()
     async with connection(workers=workers) as peer, connection(pool=peer.pool) as other:
-        for id in range(1, 6):
-            peer.transport.push({"id": id, "url": f"/gate/{gate.name}/"})
-            other.transport.push({"id": id, "url": f"/gate/{gate.name}/"})
+        for key in range(1, 6):
+            peer.transport.push({"id": key, "url": f"/gate/{gate.name}/"})
+            other.transport.push({"id": key, "url": f"/gate/{gate.name}/"})
         await gate.entered.reached(workers)
         await settle()
         assert gate.entered.count == workers
@@ -169,8 +169,8 @@ async def test_sync_views_share_the_pool(
 
 async def test_async_views_need_no_worker(gate: Gate) -> None:
     async with connection(workers=1) as peer:
-        for id in range(1, 21):
-            peer.transport.push({"id": id, "url": f"/agate/{gate.name}/"})
+        for key in range(1, 21):
+            peer.transport.push({"id": key, "url": f"/agate/{gate.name}/"})
         await gate.entered.reached(20)
         gate.open()
         await asyncio.gather(*(gate.left.reached(count) for count in (1, 20)))

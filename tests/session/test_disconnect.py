@@ -17,8 +17,8 @@ from tests.support.server import ServerThread
 @pytest.mark.parametrize("politely", [True, False])
 async def test_async_views_are_cancelled(server: ServerThread, gate: Gate, politely: bool) -> None:
     async with connect(server.ws) as peer:
-        for id in range(1, 6):
-            await peer.send({"id": id, "url": f"/agate/{gate.name}/"})
+        for key in range(1, 6):
+            await peer.send({"id": key, "url": f"/agate/{gate.name}/"})
         await gate.entered.reached(5)
         if politely:
             await peer.socket.close()

@@ -114,8 +114,8 @@ async def test_what_waits_goes_into_one_frame(gate: Gate) -> None:
 async def test_but_no_frame_grows_large(gate: Gate) -> None:
     async with connection() as peer:
         peer.transport.stall()
-        for id in range(1, 9):
-            peer.transport.push({"id": id, "url": f"/achunks/{gate.name}/1/30000/"})
+        for key in range(1, 9):
+            peer.transport.push({"id": key, "url": f"/achunks/{gate.name}/1/30000/"})
         await gate.left.reached(8)
         peer.transport.flow()
         ended = 0

@@ -76,8 +76,8 @@ async def test_not_while_it_is_we_who_do_not_listen(
 ) -> None:
     settings.WSREQUEST = {"MAX_IN_FLIGHT": 1, "MAX_QUEUED": 1}
     async with connection() as peer:
-        for id in (1, 2, 3):
-            peer.transport.push({"id": id, "url": f"/agate/{gate.name}/"})
+        for key in (1, 2, 3):
+            peer.transport.push({"id": key, "url": f"/agate/{gate.name}/"})
         await gate.entered.reached(1)
         await settle()
         for _ in range(5):

@@ -71,13 +71,13 @@ async def test_languages_of_requests_in_flight(server: ServerThread) -> None:
 @pytest.mark.parametrize("view", ["stream", "astream", "mixed-stream", "amixed-stream"])
 async def test_a_stream_has_its_own_language(server: ServerThread, view: str) -> None:
     async with connect(server.ws) as peer:
-        for id, language in ((1, "de"), (2, "fr")):
+        for key, language in ((1, "de"), (2, "fr")):
             await peer.send(
-                {"id": id, "url": f"/{view}/language/", "headers": {"accept-language": language}}
+                {"id": key, "url": f"/{view}/language/", "headers": {"accept-language": language}}
             )
-        for id, word in ((1, "de Ja"), (2, "fr Oui")):
-            await peer.answer(id)
-            assert (await peer.answer(id))["chunk"].strip() == word
+        for key, word in ((1, "de Ja"), (2, "fr Oui")):
+            await peer.answer(key)
+            assert (await peer.answer(key))["chunk"].strip() == word
 
 
 @pytest.mark.parametrize("prefix", ["", "a"])
@@ -104,8 +104,8 @@ async def test_users_of_two_connections(server: ServerThread) -> None:
             await peer.request("/log-in/", method="POST", headers=form, data=data)
             for number in range(10):
                 await peer.send({"id": 1, "url": "/whoami/"}, {"id": 2, "url": "/awhoami/"})
-                for id in (1, 2):
-                    assert (await peer.answer(id))["data"]["user"] == name
+                for key in (1, 2):
+                    assert (await peer.answer(key))["data"]["user"] == name
                 assert (await peer.request("/count/"))["data"]["count"] == number + 1
 
     await asyncio.gather(visit("ada"), visit("bob"), visit("ada"))

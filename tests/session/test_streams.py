@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Callable
 
@@ -82,9 +81,9 @@ async def test_an_exception_ends_the_stream_and_tells_nothing(
 async def test_streams_run_side_by_side(server: ServerThread, new_gate: Callable[[], Gate]) -> None:
     one, other = new_gate(), new_gate()
     async with connect(server.ws) as peer:
-        for id, gate in (("one", one), ("other", other)):
-            await peer.request(f"/gated-stream/{gate.name}/", id=id)
-            assert (await peer.answer(id))["chunk"] == "first"
+        for key, gate in (("one", one), ("other", other)):
+            await peer.request(f"/gated-stream/{gate.name}/", id=key)
+            assert (await peer.answer(key))["chunk"] == "first"
         other.open()
         assert (await peer.answer("other"))["chunk"] == "second"
         assert (await peer.answer("other"))["end"] is True
@@ -175,7 +174,7 @@ async def test_nothing_is_read_while_the_outbox_is_full(gate: Gate, settings: Se
         peer.transport.push({"url": "/odd/octets/"}, {"id": 1, "url": f"/agate/{gate.name}/"})
         await gate.entered.reached(1)
         while not peer.session.outbox.full:
-            await asyncio.sleep(0)
+            await settle()
         for number in range(5):
             peer.transport.push({"ping": number})
         await settle()
