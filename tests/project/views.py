@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from zoneinfo import ZoneInfo
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
@@ -30,6 +31,7 @@ from django.views.decorators.http import condition, require_GET
 from tests.project.models import Note
 
 MEGABYTE = 2**20
+TOKYO = ZoneInfo("Asia/Tokyo")  # read here, and not on an event loop
 
 
 def hello(request):
@@ -457,7 +459,7 @@ async def asay_yes(request):
 def activate(request, language):
     """Leaves a language, a time zone and a urlconf behind, as careless code does."""
     translation.activate(language)
-    timezone.activate("Asia/Tokyo")
+    timezone.activate(TOKYO)
     return HttpResponse(f"now {translation.get_language()} {timezone.get_current_timezone_name()}")
 
 
