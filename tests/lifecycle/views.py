@@ -86,6 +86,11 @@ async def asee_state(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"before": before, "after": state(), "sync": await sync_to_async(state)()})
 
 
+def is_form(request: HttpRequest) -> bool:
+    """Whether it was read as multipart, after which there is no body any more."""
+    return request.content_type == "multipart/form-data" and request.method == "POST"
+
+
 def see_request(request: HttpRequest) -> HttpResponse:
     """What the request was, as JSON."""
     return JsonResponse(
@@ -99,7 +104,7 @@ def see_request(request: HttpRequest) -> HttpResponse:
             "GET": dict(request.GET.lists()),
             "POST": dict(request.POST.lists()),
             "FILES": {name: file.read().decode() for name, file in request.FILES.items()},
-            "body": "" if request.FILES or request.POST else request.body.decode("latin-1"),
+            "body": "" if is_form(request) else request.body.decode("latin-1"),
             "content_type": request.content_type,
             "content_params": request.content_params,
             "META": {key: value for key, value in request.META.items() if isinstance(value, str)},
