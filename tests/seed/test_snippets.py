@@ -88,8 +88,9 @@ async def sockjs_server(tmp_path: Path) -> AsyncIterator[int]:
             pytest.fail(complaint.decode())
         yield int(line)
     finally:
-        process.terminate()
-        await process.communicate()
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
 
 
 async def ask(socket: Any, message: str) -> Any:
