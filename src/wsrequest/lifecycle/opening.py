@@ -13,8 +13,8 @@ from wsrequest.protocol.handshake import check_origin
 
 
 class Opening(NamedTuple):
-    """What Django says of a handshake: ``secure`` (https, by SECURE_PROXY_SSL_HEADER too), and ``trusted``: there was an
-    Origin, and it is ours.
+    """What Django says of a handshake: ``secure`` (https, by SECURE_PROXY_SSL_HEADER too), and ``trusted``: there was
+    an Origin, and it is ours.
 
     No other site can have opened a trusted connection, which is what a CSRF token shows over HTTP; so its requests need
     none.

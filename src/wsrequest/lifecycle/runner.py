@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import functools
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ logger = logging.getLogger("wsrequest")
 
 #: Bytes in a chunk at most; a larger piece of a stream is cut.
 CHUNK_SIZE = 2**16
+
+#: Answers that are worth a turn of the loop while there is more to do, and the seconds for which a thread steps aside:
+#: any wait is enough, as the thread gets the interpreter back only when the loop has nothing left to do.
+READY_AT_ONCE = 10
+GIVE_WAY = 0.00002
 
 
 class Sink(Protocol):
@@ -125,8 +131,16 @@ class PoolRunner:
                 self._bridge.call(self._start_task, stream, context, sink)
             else:
                 self._bridge.call(_deliver, outcome, sink)
+            self._give_way()
 
         self.pool.submit(job)
+
+    def _give_way(self) -> None:
+        """Let the loop send the answers that are ready, once they outnumber the jobs that are left: clients then have
+        something to go on with meanwhile. By itself the interpreter lets the loop run every 5 ms only."""
+        ready = self._bridge.waiting
+        if ready >= READY_AT_ONCE and ready >= self.pool.waiting > 0:
+            time.sleep(GIVE_WAY)
 
     def _start_task(self, work: Any, context: contextvars.Context, sink: Sink) -> None:
         task = self.loop.create_task(work, context=context.copy())

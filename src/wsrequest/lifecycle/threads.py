@@ -183,6 +183,11 @@ class Bridge:
             except RuntimeError:
                 self._calls.clear()
 
+    @property
+    def waiting(self) -> int:
+        """Calls that the loop has not made yet."""
+        return len(self._calls)
+
     def _drain(self) -> None:
         self._scheduled = False  # before looking: what comes in from here on schedules again
         while self._calls:
