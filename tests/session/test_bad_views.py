@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -51,6 +52,31 @@ async def test_a_view_that_leaves_a_transaction_open(server: ServerThread, no_no
         for _ in range(2 * WORKERS):
             assert (await peer.request("/notes/"))["data"] == {"notes": []}
         assert (await peer.request("/add-note/x/"))["data"] == "1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/notes/",
+        "/anotes/",
+        *(f"/{view}/rows/" for view in ("stream", "astream", "mixed-stream", "amixed-stream")),
+    ],
+)
+async def test_the_database_is_used_on_workers_only(server: ServerThread, url: str) -> None:
+    """Another thread's connection would not be counted, and nobody would close it."""
+    threads = set()
+
+    def receiver(**facts: object) -> None:
+        threads.add(threading.current_thread().name)
+
+    connection_created.connect(receiver)
+    async with connect(server.ws) as peer:
+        answer = await peer.request(url)
+        while answer.get("more") or "chunk" in answer:
+            answer = await peer.answer(1)
+    connection_created.disconnect(receiver)
+    assert threads
+    assert all(name.startswith("wsrequest-") for name in threads), threads
 
 
 async def test_database_connections_never_outnumber_workers_and_are_kept(

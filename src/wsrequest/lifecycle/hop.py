@@ -41,12 +41,15 @@ async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 class MessageThread(Executor):
     """The thread of one message, found with its first job. As an ``Executor`` it serves asgiref's ``sync_to_async``."""
 
-    def __init__(self, pool: WorkerPool, bridge: Bridge | None = None) -> None:
-        """``bridge`` brings results back to the running loop (one of its own by default)."""
+    def __init__(
+        self, pool: WorkerPool, bridge: Bridge | None = None, worker: Worker | None = None
+    ) -> None:
+        """``bridge`` brings results back to the running loop (one of its own by default). ``worker`` is the thread
+        where the message has one already, which then is the caller's to release."""
         self._pool = pool
         self._bridge = bridge or Bridge(asyncio.get_running_loop())
         self._lock = threading.Lock()
-        self._worker: Worker | None = None
+        self._worker = worker
         self._early: list[Job] | None = (
             None  # jobs that came while the first one was waiting for a thread
         )

@@ -169,6 +169,7 @@ class PoolRunner:
             if response.is_async:
                 restore = await self._on(worker, context, carried_locals)
                 restore()
+                MessageThread(self.pool, self._bridge, worker).enter()
                 await _pump(_async_parts(response), response, call, sink)
             else:
                 pull = functools.partial(next, iter(_sync_parts(response)), None)
