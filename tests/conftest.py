@@ -27,6 +27,7 @@ DJANGO_MAY_BLOCK = {
     "django/http/request.py": {"_load_post_and_files", "body"},
     "django/template/loaders/filesystem.py": {"get_contents"},
     "django/template/utils.py": {"get_app_template_dirs"},
+    "django/utils/timezone.py": {"get_default_timezone"},
     "django/utils/translation/trans_real.py": {"translation"},
 }
 
