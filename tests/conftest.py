@@ -25,6 +25,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 DJANGO_MAY_BLOCK = {
     "django/core/handlers/asgi.py": {"read_body"},
     "django/http/request.py": {"_load_post_and_files", "body"},
+    "django/http/response.py": {"set_headers"},
     "django/template/loaders/filesystem.py": {"get_contents"},
     "django/template/utils.py": {"get_app_template_dirs"},
     "django/utils/timezone.py": {"get_default_timezone"},
