@@ -167,8 +167,9 @@ class SlowResponse(MiddlewareMixin):
 
 @pytest.mark.parametrize("hook", ["SlowRequest", "SlowResponse"])
 @pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("url", ["/ahello/", "/async-stream/"])
 async def test_a_request_that_is_cancelled_in_a_hop_ends_once(
-    runner: PoolRunner, settings: Any, hook: str, times: int
+    runner: PoolRunner, settings: Any, hook: str, times: int, url: str
 ) -> None:
     """The hop runs on: what ends the request waits for it, and finds what it did."""
     settings.MIDDLEWARE = [f"tests.lifecycle.test_handler.{hook}"]
@@ -178,7 +179,7 @@ async def test_a_request_that_is_cancelled_in_a_hop_ends_once(
         support.signal_log() as log,
         support.listening(request_finished, lambda **kwargs: finished.set()),
     ):
-        recorder = support.start(runner, "/ahello/")
+        recorder = support.start(runner, url)
         assert await asyncio.to_thread(Gate.entered.wait, support.PATIENCE)
         assert recorder.task is not None
         for _ in range(times):
