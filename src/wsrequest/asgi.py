@@ -17,8 +17,8 @@ __all__ = ["get_asgi_application"]
 
 
 def get_asgi_application() -> ASGIApplication:
-    """The project as one ASGI application: HTTP as Django's own ``get_asgi_application()`` serves it, and a WebSocket at
-    ``WSREQUEST["PATH"]``. Sets Django up first, so that the order of imports does not matter."""
+    """The project as one ASGI application: HTTP as Django's own ``get_asgi_application()`` serves it, and a WebSocket
+    at ``WSREQUEST["PATH"]``. Sets Django up first, so that the order of imports does not matter."""
     django.setup(set_prefix=False)
     from wsrequest.transports.asgi import ASGIApplication
 

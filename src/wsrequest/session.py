@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 import secrets
 from collections import deque
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ from wsrequest.protocol.codec import JSONCodec, Limits
 from wsrequest.protocol.connection import Connection
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
 from wsrequest.protocol.messages import Cancel, HeaderRules, Request
+
+logger = logging.getLogger("wsrequest")
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
 #: at which WebSocket clients commonly stop reading.
@@ -85,6 +88,8 @@ class Session:
         self._reading = False
         self._close_code: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._sending_since: float | None = None
+        self._gone = False
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
         self._context = contextvars.copy_context()
 
@@ -94,16 +99,16 @@ class Session:
         assert reader is not None
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_hello(self._hello()))
-        writer = self._loop.create_task(self._write())
+        writer = self._loop.create_task(self._write(reader))
         self._watch(reader)
         try:
             await self._read()
         except asyncio.CancelledError:
             if self._close_code is None:
                 raise
-            reader.uncancel()  # it was _check_heartbeat that cancelled
+            reader.uncancel()  # it was _close that cancelled
             writer.cancel()  # nothing may follow a close
-            with contextlib.suppress(OSError):  # and TimeoutError, which is one
+            with contextlib.suppress(Exception):  # a transport that failed, or takes too long
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self._transport.close(self._close_code)
         finally:
@@ -132,20 +137,38 @@ class Session:
                     await self.outbox.room()
                 elif number % EVENTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
-            while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
-                self._place.clear()
-                await self._place.wait()
+                while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
+                    self._place.clear()
+                    await self._place.wait()
+                if self._gone:
+                    return
 
-    async def _write(self) -> None:
+    async def _write(self, reader: asyncio.Task[Any]) -> None:
         """Put whatever is waiting into one frame, for as long as there is a peer."""
         merged = MERGED_BYTES if self.subprotocol is not None else 0
         try:
             while True:
                 messages = await self.outbox.take(merged)
-                await self._transport.send(self.connection.codec.frame(messages))
+                frame = self.connection.codec.frame(messages)
+                self._sending_since = self._loop.time()
+                await self._transport.send(frame)
+                self._sending_since = None
                 self.outbox.sent(messages)
+                self._start_waiting()
         except OSError:
-            self.outbox.discard()
+            self._forsake()
+        except Exception:
+            logger.exception("Connection %s: the transport failed", self.id)
+            self._forsake()
+            self._close(4105, reader)
+
+    def _forsake(self) -> None:
+        """Nobody reads any more: what is under way may end, and nothing new begins."""
+        self._gone = True
+        self.outbox.discard()
+        self._waiting.clear()
+        self._in_order.clear()
+        self._place.set()
 
     def _accept(self, message: Request) -> None:
         exchange = Exchange(self, message)
@@ -157,7 +180,8 @@ class Session:
         self._start_waiting()
 
     def _start_waiting(self) -> None:
-        while len(self._running) < self._settings.max_in_flight:
+        # An answer must not be lost, so none is made for which there is no room.
+        while len(self._running) < self._settings.max_in_flight and not self.outbox.full:
             if self._in_order and not self._order_busy:
                 exchange = self._in_order.popleft()
                 self._order_busy = True
@@ -175,9 +199,7 @@ class Session:
 
     def _abandon(self) -> None:
         """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""
-        self.outbox.discard()
-        self._waiting.clear()
-        self._in_order.clear()
+        self._forsake()
         for exchange in self._running:
             exchange.stop()
 
@@ -198,14 +220,23 @@ class Session:
             self._timer = self._loop.call_at(deadline, self._check_heartbeat, reader)
 
     def _check_heartbeat(self, reader: asyncio.Task[Any]) -> None:
-        if not self._reading:
+        now = self._loop.time()
+        if not self._reading and not self._stalled(now):
             # The peer may well have spoken: it is we who do not listen, being full.
-            self.connection.heard(self._loop.time())
-        if (self.connection.deadline() or 0) > self._loop.time():
+            self.connection.heard(now)
+        if (self.connection.deadline() or 0) > now:
             self._watch(reader)
         else:
-            self._close_code = 4201
-            reader.cancel()
+            self._close(4201, reader)
+
+    def _stalled(self, now: float) -> bool:
+        """Whether the peer has not taken a frame for so long that it counts as silent."""
+        since, interval = self._sending_since, self._settings.ping_interval
+        return since is not None and interval is not None and now - since >= 2 * interval
+
+    def _close(self, code: int, reader: asyncio.Task[Any]) -> None:
+        self._close_code = code
+        reader.cancel()
 
     # Called by Exchange.
 
@@ -216,7 +247,7 @@ class Session:
 
     def withdraw(self, exchange: Exchange) -> bool:
         """Take a request out of the queue; False where it runs already."""
-        if exchange in self._running:
+        if exchange not in self._waiting:
             return False
         self._waiting.remove(exchange)
         self._place.set()
@@ -333,10 +364,12 @@ class Exchange:
             self._end(self._session.connection.send_end(self.message.id, error))
 
     def finished(self) -> None:
-        if not self._ended:
-            # Whatever went wrong (a view that cancels its own task, say), every id is answered exactly once.
-            self._cut_short(ViewFailed())
-        self._session.finished(self)
+        try:
+            if not self._ended:
+                # Whatever went wrong (a view that cancels its own task, say), every id is answered exactly once.
+                self._cut_short(ViewFailed())
+        finally:
+            self._session.finished(self)
 
     def _cut_short(self, error: WSRequestError) -> None:
         if self._streaming:

@@ -112,8 +112,10 @@ def _expires(morsel: Morsel[str], now: float) -> float:
     if _MAX_AGE(max_age):
         return now + float(max_age)
     if morsel["expires"]:
+        if isinstance(morsel["expires"], int):  # http.cookies takes it as seconds from now
+            return now + morsel["expires"]
         try:
             return parsedate_to_datetime(morsel["expires"]).timestamp()
-        except (ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError):
             return math.inf
     return math.inf

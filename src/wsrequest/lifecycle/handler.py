@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -140,23 +141,43 @@ class AsyncHandler(BaseHandler):
         )
 
 
-@functools.cache
 def sync_handler() -> SyncHandler:
     """The process's handler for synchronous views. Made again after any ``setting_changed``: middleware reads settings
     when it is made."""
-    return SyncHandler()
+    return _made.get("sync") or _make("sync", SyncHandler)
 
 
-@functools.cache
 def async_handler() -> AsyncHandler:
     """The process's handler for asynchronous views; see :func:`sync_handler`."""
-    return AsyncHandler()
+    return _made.get("async") or _make("async", AsyncHandler)
 
 
-@functools.lru_cache(maxsize=4096)
+_made: dict[str, Any] = {}
+_making = threading.RLock()  # the import of a middleware may come back here
+
+
+def _make(mode: str, kind: type[BaseHandler]) -> Any:
+    """Once, however many threads ask: middleware may keep state of its own."""
+    with _making:
+        if mode not in _made:
+            _made[mode] = kind()
+        return _made[mode]
+
+
 def view_is_async(path_info: str) -> bool:
     """Whether the view at this path is asynchronous: a hint for the choice of a handler. Wrong is slower, never wrong:
     a middleware may set ``request.urlconf``, and either handler runs either kind of view."""
+    if len(path_info) > LONGEST_KEPT:
+        return _view_is_async.__wrapped__(path_info)
+    return _view_is_async(path_info)
+
+
+#: A peer chooses the paths: what is kept of them must not grow with their length.
+LONGEST_KEPT = 256
+
+
+@functools.lru_cache(maxsize=4096)
+def _view_is_async(path_info: str) -> bool:
     try:
         return bool(iscoroutinefunction(get_resolver().resolve(path_info).func))
     except Exception:  # noqa: BLE001 (a 404, or a converter's error: the lifecycle will meet it again, and answer)
@@ -181,8 +202,9 @@ def each_view() -> Iterator[Callable[..., Any]]:
 
 
 def _forget(**kwargs: Any) -> None:
-    for cached in (sync_handler, async_handler, view_is_async, any_view_is_async):
-        cached.cache_clear()
+    _made.clear()
+    _view_is_async.cache_clear()
+    any_view_is_async.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="wsrequest.lifecycle.handler")

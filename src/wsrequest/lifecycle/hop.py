@@ -1,14 +1,13 @@
 """One thread for one message: where an asynchronous view's synchronous surroundings run.
 
-asgiref gives each request a thread of its own, and wakes it and the loop once for every hop. Here a message's first hop
-is taken by whichever thread of the pool is free, and the later ones follow it there.
+The rule is asgiref's and Django's; its cost is not. asgiref starts a thread for each request, and wakes the loop once
+for every hop: here the threads are kept, and results come back in batches.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
@@ -21,7 +20,7 @@ from asgiref.sync import (
     sync_to_async,
 )
 
-from wsrequest.lifecycle.threads import Bridge, Job, Worker, WorkerPool
+from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,47 +32,48 @@ async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``sync_to_async(function, thread_sensitive=True)``, on the message's thread where there is one."""
     thread = _current.get(None)
     # A thread that waits in async_to_sync() serves its own hops; a job queued for it would wait for ever.
-    if thread is None or getattr(AsyncToSync.executors, "current", None) is not None:
+    if (
+        thread is None
+        or thread.released
+        or getattr(AsyncToSync.executors, "current", None) is not None
+    ):
         return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
     return await thread.call(function, *args, **kwargs)
 
 
 class MessageThread(Executor):
-    """The thread of one message, found with its first job. As an ``Executor`` it serves asgiref's ``sync_to_async``."""
+    """The thread that one message has to itself. As an ``Executor`` it serves asgiref's ``sync_to_async``."""
 
     def __init__(
         self, pool: WorkerPool, bridge: Bridge | None = None, worker: Worker | None = None
     ) -> None:
-        """``bridge`` brings results back to the running loop (one of its own by default). ``worker`` is the thread
-        where the message has one already, which then is the caller's to release."""
+        """``bridge`` brings results back to the running loop (one of its own by default); ``worker`` is the thread,
+        where the message has leased one already."""
         self._pool = pool
         self._bridge = bridge or Bridge(asyncio.get_running_loop())
-        self._lock = threading.Lock()
-        self._worker = worker
-        self._early: list[Job] | None = (
-            None  # jobs that came while the first one was waiting for a thread
-        )
-        self._released = False
+        self._worker = worker or pool.lease()
+        self._key = ThreadSensitiveContext()
+        self.released = False
 
     def enter(self) -> None:
-        """From here on, thread-sensitive code of the current context runs on this thread.
-
-        It is not taken back: the context is the message's own. A task that a view started and that outlives the
-        message goes on as it would under Django's own handler, where ``ThreadSensitiveContext(executor=...)`` would
-        refuse it the database.
-        """
-        key = ThreadSensitiveContext()
-        SyncToAsync.thread_sensitive_context.set(key)
-        SyncToAsync.context_to_thread_executor[key] = self
+        """From here on, thread-sensitive code of the current context (the message's own) runs on this thread."""
+        SyncToAsync.thread_sensitive_context.set(self._key)
+        SyncToAsync.context_to_thread_executor[self._key] = self
         _current.set(self)
 
     def release(self) -> None:
-        """The message has ended: its thread need not be spared for it any more."""
-        with self._lock:
-            self._released = True
-            worker = self._worker
-        if worker is not None:
-            self._pool.release(worker)
+        """The message has ended: its thread may serve others.
+
+        A task that a view started and that outlives the message gets another thread from asgiref, as it does under
+        Django's own handler. (``ThreadSensitiveContext(executor=...)`` would refuse it the database.)
+        """
+        if not self.released:
+            self.released = True
+            SyncToAsync.context_to_thread_executor.pop(self._key, None)
+            self._pool.release(self._worker)
+
+    def __del__(self) -> None:
+        self.release()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function there, in a copy of the current context, and take over what it changed in it."""
@@ -81,9 +81,8 @@ class MessageThread(Executor):
         context = contextvars.copy_context()
 
         def inside() -> T:
-            _restore_context(
-                context
-            )  # asgiref's Locals belong to a thread, and are to be seen in this one too
+            # asgiref's Locals belong to a thread, and are to be seen in this one too.
+            _restore_context(context)
             return function(*args, **kwargs)
 
         def job(worker: Worker) -> None:
@@ -94,7 +93,7 @@ class MessageThread(Executor):
             else:
                 self._bridge.call(settle, future, result, None)
 
-        self._run(job)
+        self._worker.run_here(job)
         try:
             return await future
         finally:
@@ -114,28 +113,8 @@ class MessageThread(Executor):
             else:
                 future.set_result(result)
 
-        self._run(job)
-        return future
-
-    def _run(self, job: Job) -> None:
-        with self._lock:
-            if self._worker is None:
-                if self._early is None:
-                    self._early = []
-                    self._pool.submit(lambda worker: self._begin(worker, job))
-                else:
-                    self._early.append(job)
-                return
         self._worker.run_here(job)
-
-    def _begin(self, worker: Worker, job: Job) -> None:
-        with self._lock:
-            self._worker = worker
-            for waiting in self._early or ():
-                worker.run_here(waiting)
-            if not self._released:
-                self._pool.pin(worker)
-        job(worker)
+        return future
 
 
 def settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

@@ -47,6 +47,9 @@ async def arun_inline(request: HttpRequest) -> HttpResponseBase:
     """The same on the running event loop. Synchronous code runs in the caller's thread-sensitive thread (that of an
     async test, or of Django's own handler), where there is none on a thread of the pool."""
     context = contextvars.copy_context()
+    if SyncToAsync.thread_sensitive_context.get(None) is None:
+        # The context holds it; it is released with the context, so that a stream has it to its end.
+        context.run(MessageThread(worker_pool()).enter)
     response = await _in(context, _arespond(request))
     if isinstance(response, StreamingHttpResponse):
         response.close = _once(response.close, context.run)  # type: ignore[method-assign]
@@ -63,8 +66,6 @@ def _respond(request: HttpRequest) -> HttpResponseBase:
 
 
 async def _arespond(request: HttpRequest) -> HttpResponseBase:
-    if SyncToAsync.thread_sensitive_context.get(None) is None:
-        MessageThread(worker_pool()).enter()
     if not view_is_async(request.path_info):
         return await hop(_respond, request)
     kept = _transactions_kept()
@@ -128,29 +129,29 @@ class _Beside:
     def __init__(self) -> None:
         self.context = contextvars.copy_context()
         self._restore: Callable[[], None] | None = carried_locals()
-        self._worker: Worker | None = None
+        self._pool = worker_pool()
+        self._worker = self._pool.lease()
 
     def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         done = threading.Event()
         outcome: list[Any] = []
 
         def job(worker: Worker) -> None:
-            self._worker = worker
             try:
                 outcome.extend((True, self.context.run(self._inside, function, *args, **kwargs)))
             except BaseException as error:  # noqa: BLE001 (raised again where the caller waits)
                 outcome.extend((False, error))
             done.set()
 
-        if self._worker is None:
-            worker_pool().submit(job)
-        else:
-            self._worker.run_here(job)
+        self._worker.run_here(job)
         done.wait()
         succeeded, result = outcome
         if not succeeded:
             raise result
         return cast("T", result)
+
+    def __del__(self) -> None:
+        self._pool.release(self._worker)
 
     def _inside(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if self._restore is not None:

@@ -22,28 +22,24 @@ from django.utils.module_loading import import_string
 
 from wsrequest.protocol.body import payload
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.protocol.messages import Request
+from wsrequest.protocol.messages import CLIENT_HEADERS, Request
 
 if TYPE_CHECKING:
     from wsrequest.conf import Settings
 
 #: Handshake headers that speak of the client and hold for every request of the connection. The others are about the
 #: upgrade itself (Accept-Encoding, Range, Sec-WebSocket-*...) or change with each request (Referer, If-*, Content-*).
-CONNECTION_HEADERS = frozenset(
-    {
-        "host",
-        "cookie",
-        "origin",
-        "user-agent",
-        "accept-language",
-        "authorization",
-        "traceparent",
-        "tracestate",
-        "forwarded",
-        "x-real-ip",
-        "remote-user",
-    }
-)
+CONNECTION_HEADERS = CLIENT_HEADERS | {
+    "host",
+    "cookie",
+    "origin",
+    "user-agent",
+    "accept-language",
+    "authorization",
+    "traceparent",
+    "tracestate",
+    "remote-user",
+}
 
 
 class SocketRequest(ASGIRequest):
@@ -67,6 +63,7 @@ class SocketRequest(ASGIRequest):
         self.method = meta["REQUEST_METHOD"]
         self.path = path
         self.path_info = path_info
+        self.script_name = meta["SCRIPT_NAME"]
         self.resolver_match = None
         self._post_parse_error = False
         self._read_started = False

@@ -39,9 +39,11 @@ def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:
     stored: dict[str, tuple[str, str]] = response.headers._store
     headers = {name: value for name, (_, value) in stored.items() if name not in omitted}
     reply = Reply(response.status_code, headers)
-    if response.cookies:
-        reply.set_cookies = response.cookies
-        reply.cookies = public_cookies(response.cookies)
+    written = headers.pop("set-cookie", None)  # as a header: HttpOnly values would go to the client
+    if response.cookies or written:
+        reply.set_cookies = SimpleCookie(written)
+        reply.set_cookies.update(response.cookies)
+        reply.cookies = public_cookies(reply.set_cookies)
     return reply
 
 

@@ -7,6 +7,7 @@ on the loop, with its hooks on one thread of the pool. Streams stay where their 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import functools
 import logging
@@ -44,6 +45,9 @@ logger = logging.getLogger("wsrequest")
 
 #: Bytes in a chunk at most; a larger piece of a stream is cut.
 CHUNK_SIZE = 2**16
+
+#: Seconds that running views have when the process ends.
+EXIT_TIME = 5.0
 
 #: Answers that are worth a turn of the loop while there is more to do, and the seconds for which a thread steps aside:
 #: any wait is enough, as the thread gets the interpreter back only when the loop has nothing left to do.
@@ -126,7 +130,7 @@ class PoolRunner:
             except BaseException as error:  # noqa: BLE001 (sys.exit() in a view ends that view only)
                 outcome = _failure(error, call)
             if isinstance(outcome, StreamingHttpResponse):
-                self.pool.pin(worker)
+                self.pool.keep(worker)
                 stream = self._run_stream(worker, own_context, outcome, call, sink)
                 self._bridge.call(self._start_task, stream, context, sink)
             else:
@@ -165,11 +169,12 @@ class PoolRunner:
     ) -> None:
         """Go on with the stream that a synchronous view returned. Its iterator stays on the thread and in the context
         of the view, where its language and its database cursor are."""
+        thread = MessageThread(self.pool, self._bridge, worker)
         try:
             if response.is_async:
                 restore = await self._on(worker, context, carried_locals)
                 restore()
-                MessageThread(self.pool, self._bridge, worker).enter()
+                thread.enter()
                 await _pump(_async_parts(response), response, call, sink)
             else:
                 pull = functools.partial(next, iter(_sync_parts(response)), None)
@@ -180,7 +185,7 @@ class PoolRunner:
             try:
                 await self._on(worker, context, response.close)
             finally:
-                self.pool.release(worker)
+                thread.release()
 
     async def _on(
         self, worker: Worker, context: contextvars.Context, function: Callable[[], T]
@@ -202,11 +207,15 @@ class PoolRunner:
 
 @functools.cache
 def _pool(size: int) -> WorkerPool:
-    return WorkerPool(size, on_exit=connections.close_all)
+    pool = WorkerPool(size, on_exit=connections.close_all)
+    # As Python's own executors do it: what runs when the process ends may finish.
+    atexit.register(pool.close, EXIT_TIME)
+    return pool
 
 
 def worker_pool() -> WorkerPool:
-    """The process's pool: ``WSREQUEST["WORKERS"]`` threads for everything synchronous."""
+    """The process's pool: ``WSREQUEST["WORKERS"]`` threads for synchronous views, and one more for each message that
+    needs its own (an asynchronous view, a stream)."""
     return _pool(get_settings().workers)
 
 
@@ -225,11 +234,11 @@ def _run_sync(call: Call) -> Reply | WSRequestError | StreamingHttpResponse:
 
 
 async def _answer_async(call: Call, sink: Sink) -> None:
-    request = call.request()
-    if not isinstance(request, SocketRequest):
-        _report(request, sink)
-        return
     try:
+        request = call.request()
+        if not isinstance(request, SocketRequest):
+            _report(request, sink)
+            return
         response = await async_handler().respond(request)
     except asyncio.CancelledError:
         raise
@@ -326,5 +335,7 @@ def _report(outcome: Reply | WSRequestError, sink: Sink) -> None:
 
 
 def _deliver(outcome: Reply | WSRequestError, sink: Sink) -> None:
-    _report(outcome, sink)
-    sink.finished()
+    try:
+        _report(outcome, sink)
+    finally:
+        sink.finished()

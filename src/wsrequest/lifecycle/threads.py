@@ -1,4 +1,4 @@
-"""A bounded pool of threads for synchronous code, made for many short jobs.
+"""Threads for synchronous code, made for many short jobs.
 
 ``ThreadPoolExecutor`` wakes a thread and the event loop once per job; at 0.2 ms a job that is a good part of the bill.
 Here a thread takes the next job by itself as long as there is one, at most one thread at a time is being woken
@@ -9,7 +9,9 @@ a loop in batches.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,20 +19,27 @@ from typing import Any
 #: A job is given the thread that runs it, and must not raise.
 Job = Callable[["Worker"], None]
 
+#: Seconds after which a thread that is one too many ends.
+SPARE_TIME = 10.0
+
 
 class Worker:
-    """One thread of the pool.
+    """A thread. It runs the pool's jobs, or while it is leased those of one message only.
 
-    It runs the pool's jobs and those that are pinned to it: a message whose synchronous parts come one after the
-    other (the hooks around an async view, the chunks of a stream) needs all of them on one thread, where its database
-    connection and asgiref's Locals are. Between two of them the thread is free for others.
+    A message whose synchronous parts come one after the other (the hooks around an async view, the chunks of a stream)
+    has a thread to itself, as under Django's own handler: a database connection's state, a cursor, a tenant in a
+    ``threading.local`` are all its own from the first part to the last.
     """
 
     def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool = pool
-        #: How many messages are pinned to this thread.
-        self.pins = 0
-        self.pinned: deque[Job] = deque()
+        #: Jobs for this very thread.
+        self.jobs: deque[Job] = deque()
+        # Under the pool's lock: what this thread may do, and whether somebody has to open the gate for it.
+        self.leased = False
+        self.active = False
+        self.asleep = True
+        self.patience = -1.0
         # A lock used as a gate: held while the thread is to sleep, released once for each waking.
         self.gate = threading.Lock()
         self.gate.acquire()
@@ -38,9 +47,9 @@ class Worker:
         self._thread.start()
 
     def run_here(self, job: Job) -> None:
-        """Queue a job for this very thread, before those of the pool."""
-        self.pinned.append(job)
-        self._pool.unpark(self)
+        """Queue a job for this very thread."""
+        self.jobs.append(job)
+        self._pool.wake(self)
 
     def join(self, timeout: float | None = None) -> None:
         self._thread.join(timeout)
@@ -48,49 +57,76 @@ class Worker:
     def _run(self) -> None:
         pool = self._pool
         while True:
-            self.gate.acquire()
-            pool.woken()
+            if not self.gate.acquire(timeout=self.patience):
+                if pool.dismiss(self):
+                    break
+                self.gate.acquire()  # a lease, or a job that is just coming
+            pool.woken(self)
             while (job := pool.next_job(self)) is not None:
                 job(self)
                 del job  # or its request and response would live until the next one comes
-            if pool.closed:
-                pool.leave(self)
-                return
+            if pool.closed and not self.leased:
+                break
+        pool.leave(self)
 
 
 class WorkerPool:
-    """At most ``size`` threads, started when they are needed and then kept, so that database connections are reused.
+    """At most ``size`` threads that take jobs, and one more for each lease.
 
-    ``on_exit`` is called by each thread as it ends (after :meth:`close`). Any thread may call any method.
+    Threads are started when they are needed and then kept, so that database connections are reused; those beyond
+    ``size`` end when they have had nothing to do for SPARE_TIME. ``on_exit`` is called by each thread as it ends.
+    Any thread may call any method.
     """
 
     def __init__(self, size: int, on_exit: Callable[[], None] | None = None) -> None:
         self.size = size
-        self.workers: list[Worker] = []
+        #: All threads that there are.
+        self.workers: set[Worker] = set()
         self.closed = False
         self._on_exit = on_exit
         self._jobs: deque[Job] = deque()
-        self._idle: list[Worker] = []
+        self._active = 0  # threads that take jobs
+        self._parked: list[Worker] = []  # threads that do nothing and belong to nobody
         self._waking = False  # a thread is on its way to next_job()
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
 
     def submit(self, job: Job) -> None:
         """Run the job on any thread; jobs start in the order of the calls. Raises RuntimeError once closed."""
-        if self.closed:
-            raise RuntimeError("The worker pool is closed.")
         self._jobs.append(job)
+        if self.closed:  # asked after queueing: the last thread looks once more after this was set
+            self._jobs.remove(job)
+            raise RuntimeError("The worker pool is closed.")
         if not self._waking:
             self._wake_one()
 
-    def pin(self, worker: Worker) -> None:
-        """A message wants its further jobs on this thread: spare it, where there is a choice, until :meth:`release`."""
+    def lease(self) -> Worker:
+        """A thread for one message alone, until :meth:`release`."""
         with self._lock:
-            worker.pins += 1
+            worker = self._parked.pop() if self._parked else self._start()
+            worker.leased = True
+            return worker
+
+    def keep(self, worker: Worker) -> None:
+        """Lease the very thread that runs the calling job; another one takes the pool's jobs in its place."""
+        with self._lock:
+            worker.leased = True
+            worker.active = False
+            self._active -= 1
+        if self._jobs and not self._waking:
+            self._wake_one()
 
     def release(self, worker: Worker) -> None:
-        """A message that was pinned to this thread has ended."""
+        """The message that leased this thread has ended, and has no more jobs for it."""
         with self._lock:
-            worker.pins -= 1
+            worker.leased = False
+            if not worker.asleep:
+                return  # it parks by itself
+            if len(self._parked) < self.size and not self.closed:
+                self._parked.append(worker)
+                return
+            worker.asleep = False
+        worker.gate.release()  # one too many: let it look at the clock
 
     @property
     def waiting(self) -> int:
@@ -98,71 +134,92 @@ class WorkerPool:
         return len(self._jobs)
 
     def close(self, timeout: float | None = None) -> None:
-        """Let the threads finish what is queued, and end; wait for each up to ``timeout`` seconds."""
+        """Let the threads finish what is queued, and end; wait for them up to ``timeout`` seconds. Leased ones end when
+        they are released."""
         with self._lock:
             self.closed = True
-            idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.gate.release()
-        for worker in list(self.workers):
-            worker.join(timeout)
+            workers = [worker for worker in self.workers if not worker.leased]
+        for worker in workers:
+            self.wake(worker)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for worker in workers:
+            worker.join(None if deadline is None else max(0, deadline - time.monotonic()))
 
     # What follows is called by Worker.
 
-    def woken(self) -> None:
-        self._waking = False
-
-    def next_job(self, worker: Worker) -> Job | None:
-        """The next job of this worker; None parks it, and it then waits at its gate."""
-        while True:
-            try:
-                job = (worker.pinned or self._jobs).popleft()
-            except IndexError:
-                with self._lock:
-                    # Nothing may come between this look and the parking: hence the lock, here and where jobs come in.
-                    if self._jobs or worker.pinned:
-                        continue
-                    if not self.closed:
-                        self._idle.append(worker)
-                    return None
-            if self._jobs and not self._waking:
-                self._wake_one()
-            return job
-
-    def unpark(self, worker: Worker) -> None:
+    def wake(self, worker: Worker) -> None:
         """Make sure that this worker looks for jobs."""
         with self._lock:
-            if worker not in self._idle:
+            if not worker.asleep:
                 return
-            self._idle.remove(worker)
+            worker.asleep = False
+            if worker in self._parked:
+                self._parked.remove(worker)
         worker.gate.release()
 
+    def woken(self, worker: Worker) -> None:
+        if worker.active:
+            self._waking = False
+
+    def next_job(self, worker: Worker) -> Job | None:
+        """The next job of this worker; None sends it to its gate."""
+        while True:
+            if worker.jobs:
+                return worker.jobs.popleft()
+            if worker.active and self._jobs:
+                try:
+                    job = self._jobs.popleft()
+                except IndexError:  # another thread was faster
+                    continue
+                if self._jobs and not self._waking:
+                    self._wake_one()
+                return job
+            with self._lock:
+                # Nothing may come between this look and going to sleep: hence the lock, here and where jobs come in.
+                if worker.jobs or (worker.active and self._jobs):
+                    continue
+                if worker.active:
+                    worker.active = False
+                    self._active -= 1
+                worker.asleep = True
+                worker.patience = -1.0
+                if not worker.leased:
+                    if len(self._parked) >= self.size:
+                        worker.patience = SPARE_TIME
+                    self._parked.append(worker)
+                return None
+
+    def dismiss(self, worker: Worker) -> bool:
+        """A parked thread has lost patience: whether it may go. (Somebody may just be opening its gate.)"""
+        with self._lock:
+            worker.patience = -1.0
+            if worker.leased or not worker.asleep:
+                return False
+            self._parked.remove(worker)
+            self.workers.discard(worker)
+            return True
+
     def leave(self, worker: Worker) -> None:
+        with self._lock:
+            self.workers.discard(worker)
         if self._on_exit is not None:
             self._on_exit()
 
     def _wake_one(self) -> None:
         with self._lock:
-            if not self._idle:
-                if len(self.workers) == self.size or self.closed:
-                    return
-                self._start()
-            # A thread to which no message is pinned goes first, so that a long job makes none of them wait.
-            worker = self._idle[-1]
-            if worker.pins:
-                worker = min(self._idle, key=_pins)
-            self._idle.remove(worker)
+            if self._active == self.size or self._waking:
+                return
+            worker = self._parked.pop() if self._parked else self._start()
+            worker.asleep = False
+            worker.active = True
+            self._active += 1
             self._waking = True
         worker.gate.release()
 
-    def _start(self) -> None:
-        worker = Worker(self, len(self.workers))
-        self.workers.append(worker)
-        self._idle.append(worker)
-
-
-def _pins(worker: Worker) -> int:
-    return worker.pins
+    def _start(self) -> Worker:
+        worker = Worker(self, next(self._numbers))
+        self.workers.add(worker)
+        return worker
 
 
 class Bridge:

@@ -82,9 +82,7 @@ class Connection:
         more: bool = False,
     ) -> bytes:
         """The answer, or with ``more`` the head of a stream. Closes the exchange unless a stream follows."""
-        if not more:
-            self._close(id)
-        return self.codec.encode(
+        message = self.codec.encode(
             Response(
                 id=UNSET if id is None else id,
                 status=status,
@@ -95,6 +93,9 @@ class Connection:
                 more=more,
             )
         )
+        if not more:
+            self._close(id)  # only now: what can't be encoded must still be answered
+        return message
 
     def send_chunk(
         self, id: ExchangeId, chunk: str, encoding: Literal["base64"] | UnsetType = UNSET

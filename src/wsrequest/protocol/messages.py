@@ -124,10 +124,16 @@ class HeaderRules:
         return None
 
 
-#: What the handshake decides, what frames a body, and what is between two hops (RFC 9110, 7.6.1).
-DENIED_HEADERS = frozenset(
-    "host cookie origin forwarded x-real-ip remote-user content-length connection keep-alive te trailer"
-    " transfer-encoding upgrade".split()
+#: By these a proxy or a CDN says who the client is; those with the prefix ``x-forwarded-`` go with them.
+CLIENT_HEADERS = frozenset(
+    "cf-connecting-ip client-ip fastly-client-ip forwarded forwarded-for true-client-ip x-client-ip"
+    " x-cluster-client-ip x-forwarded x-real-ip".split()
+)
+
+#: What the handshake decides, what frames a body or rewrites a url, and what is between two hops (RFC 9110, 7.6.1).
+DENIED_HEADERS = CLIENT_HEADERS.union(
+    "host cookie origin remote-user content-length connection keep-alive te trailer transfer-encoding upgrade"
+    " x-original-url x-rewrite-url".split()
 )
 DENIED_PREFIXES = ("x-forwarded-", "proxy-", "sec-websocket-")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -50,12 +51,14 @@ class ASGIApplication:
         try:
             session = self._open(scope, ASGITransport(receive, send), settings)
         except HandshakeRefused as refusal:
-            await _refuse(refusal, scope, send)
+            with contextlib.suppress(OSError):  # gone already
+                await _refuse(refusal, scope, send)
             return
         self._connections += 1
         try:
-            await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
-            await session.run()
+            with contextlib.suppress(OSError):
+                await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
+                await session.run()
         finally:
             self._connections -= 1
 
