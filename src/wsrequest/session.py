@@ -24,7 +24,7 @@ from wsrequest.lifecycle.response import Reply, text_data
 from wsrequest.lifecycle.runner import Call, PoolRunner
 from wsrequest.outbox import Outbox
 from wsrequest.protocol.codec import JSONCodec, Limits
-from wsrequest.protocol.connection import Connection
+from wsrequest.protocol.connection import Connection, Event
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
 from wsrequest.protocol.messages import Cancel, HeaderRules, Request
 
@@ -118,7 +118,6 @@ class Session:
             self._abandon()
 
     async def _read(self) -> None:
-        most = self._settings.max_in_flight + self._settings.max_queued
         while True:
             self._reading = True
             frame = await self._transport.receive()
@@ -126,22 +125,29 @@ class Session:
             if frame is None:
                 return
             for number, event in enumerate(self.connection.receive(frame, self._loop.time()), 1):
-                if isinstance(event, Request):
-                    self._accept(event)
-                elif isinstance(event, Cancel):
-                    if exchange := self._by_id.get(event.cancel):
-                        exchange.cancel()
-                else:
-                    self.outbox.put(event)
-                if self.outbox.full:
-                    await self.outbox.room()
-                elif number % EVENTS_AT_ONCE == 0:
+                self._handle(event)
+                if number % EVENTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
-                while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
-                    self._place.clear()
-                    await self._place.wait()
+                await self._have_room()
                 if self._gone:
                     return
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Request):
+            self._accept(event)
+        elif isinstance(event, Cancel):
+            if exchange := self._by_id.get(event.cancel):
+                exchange.cancel()
+        else:
+            self.outbox.put(event)
+
+    async def _have_room(self) -> None:
+        """Wait while there is no place for one more request, or no room for its answer."""
+        most = self._settings.max_in_flight + self._settings.max_queued
+        await self.outbox.room()
+        while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
+            self._place.clear()
+            await self._place.wait()
 
     async def _write(self, reader: asyncio.Task[Any]) -> None:
         """Put whatever is waiting into one frame, for as long as there is a peer."""

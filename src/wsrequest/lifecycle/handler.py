@@ -15,7 +15,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
@@ -144,24 +144,27 @@ class AsyncHandler(BaseHandler):
 def sync_handler() -> SyncHandler:
     """The process's handler for synchronous views. Made again after any ``setting_changed``: middleware reads settings
     when it is made."""
-    return _made.get("sync") or _make("sync", SyncHandler)
+    return _handler(SyncHandler)
 
 
 def async_handler() -> AsyncHandler:
     """The process's handler for asynchronous views; see :func:`sync_handler`."""
-    return _made.get("async") or _make("async", AsyncHandler)
+    return _handler(AsyncHandler)
 
 
-_made: dict[str, Any] = {}
-_making = threading.RLock()  # the import of a middleware may come back here
+H = TypeVar("H", SyncHandler, AsyncHandler)
+_handlers: dict[type[BaseHandler], Any] = {}
+_making = threading.RLock()  # reentrant: importing a middleware may come back here
 
 
-def _make(mode: str, kind: type[BaseHandler]) -> Any:
-    """Once, however many threads ask: middleware may keep state of its own."""
-    with _making:
-        if mode not in _made:
-            _made[mode] = kind()
-        return _made[mode]
+def _handler(kind: type[H]) -> H:
+    """Made once, however many threads ask: middleware may keep state of its own."""
+    handler: H | None = _handlers.get(kind)
+    if handler is None:
+        with _making:
+            handler = _handlers.get(kind) or kind()
+            _handlers[kind] = handler
+    return handler
 
 
 def view_is_async(path_info: str) -> bool:
@@ -202,7 +205,7 @@ def each_view() -> Iterator[Callable[..., Any]]:
 
 
 def _forget(**kwargs: Any) -> None:
-    _made.clear()
+    _handlers.clear()
     _view_is_async.cache_clear()
     any_view_is_async.cache_clear()
 
