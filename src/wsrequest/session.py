@@ -1,7 +1,8 @@
 """One live connection: requests in, answers out, everything bounded.
 
 A request with an id starts at once, at most MAX_IN_FLIGHT of them at a time; those without an id run one after the
-other. What is past MAX_QUEUED more, or finds MAX_OUTBOX_BYTES waiting to be sent, is not read from the socket.
+other. While MAX_OUTBOX_BYTES wait to be sent no request starts and no stream goes on; while MAX_QUEUED more requests
+wait to start, the socket is not read.
 All of it happens on one event loop; nothing here needs a lock.
 """
 
@@ -24,7 +25,7 @@ from wsrequest.lifecycle.response import Reply, text_data
 from wsrequest.lifecycle.runner import Call, PoolRunner
 from wsrequest.outbox import Outbox
 from wsrequest.protocol.codec import JSONCodec, Limits
-from wsrequest.protocol.connection import Connection, Event
+from wsrequest.protocol.connection import Connection
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
 from wsrequest.protocol.messages import Cancel, HeaderRules, Request
 
@@ -125,26 +126,24 @@ class Session:
             if frame is None:
                 return
             for number, event in enumerate(self.connection.receive(frame, self._loop.time()), 1):
-                self._handle(event)
+                if isinstance(event, Request):
+                    await self._place_free()
+                    self._accept(event)
+                elif isinstance(event, Cancel):
+                    if exchange := self._by_id.get(event.cancel):
+                        exchange.cancel()
+                else:
+                    await self.outbox.room()
+                    self.outbox.put(event)
                 if number % EVENTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
-                await self._have_room()
                 if self._gone:
                     return
+            await self._place_free()
 
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, Request):
-            self._accept(event)
-        elif isinstance(event, Cancel):
-            if exchange := self._by_id.get(event.cancel):
-                exchange.cancel()
-        else:
-            self.outbox.put(event)
-
-    async def _have_room(self) -> None:
-        """Wait while there is no place for one more request, or no room for its answer."""
+    async def _place_free(self) -> None:
+        """Wait while as many requests are running and waiting as may be."""
         most = self._settings.max_in_flight + self._settings.max_queued
-        await self.outbox.room()
         while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
             self._place.clear()
             await self._place.wait()
