@@ -30,7 +30,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
-from wsrequest.lifecycle.hop import hop
+from wsrequest.lifecycle.hop import hop, hop_anywhere
 
 Hook = Callable[..., Any]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -74,7 +74,7 @@ class AsyncHandler(BaseHandler):
         try:
             response: HttpResponseBase = await self._middleware_chain(request)
         except BaseException:  # cancelled, or past Django's own handling
-            await hop(_abandon, self, request)
+            await self._hop(_abandon, self, request)
             raise
         return response
 
@@ -83,6 +83,7 @@ class AsyncHandler(BaseHandler):
         hops, ``inner`` is the handler within them."""
         self._template_response_middleware = []
         self._exception_middleware = []
+        self._hop = hop_anywhere if _hooks_are_djangos_own() else hop
         resolution = _Resolution(self)
         run: tuple[Any, ...] = (resolution,)
         inner: Any = convert_exception_to_response(self._get_response_async)
@@ -94,7 +95,7 @@ class AsyncHandler(BaseHandler):
             if not can_sync and not can_async:
                 raise RuntimeError(f"Middleware {path} must be sync_capable or async_capable.")
             in_async_mode = can_async and (inner_is_async or not can_sync)
-            handler = self._adapt(_fuse(run, inner), inner_is_async, in_async_mode, path)
+            handler = self._adapt(_fuse(run, inner, self._hop), inner_is_async, in_async_mode, path)
             try:
                 instance = middleware(handler)
             except MiddlewareNotUsed as unused:
@@ -116,7 +117,9 @@ class AsyncHandler(BaseHandler):
                 )
         self._view_middleware = resolution.complete()
         self._middleware_chain = _fuse(
-            (_Edge(self), *run), self._adapt(inner, inner_is_async, True, "the chain")
+            (_Edge(self), *run),
+            self._adapt(inner, inner_is_async, True, "the chain"),
+            self._hop,
         )
 
     def _collect_hooks(self, instance: Any, view_hooks: list[Callable[..., Any]]) -> None:
@@ -289,6 +292,18 @@ class _Resolution:
         return resolved.response
 
 
+def _hooks_are_djangos_own() -> bool:
+    """Whether no hook leaves anything on its thread. Django's own keep what they know on the request, and in asgiref's
+    Locals, which go where the message goes. Others may keep it in a ``threading.local`` or on a database connection (a
+    tenant, say), and then the message must have its thread to itself from the first hook on.
+    """
+    receivers, async_receivers = request_started._live_receivers(None)
+    return all(path.startswith("django.") for path in django_settings.MIDDLEWARE) and all(
+        getattr(receiver, "__module__", "").startswith("django.")
+        for receiver in (*receivers, *async_receivers)
+    )
+
+
 def _is_fusible(instance: Any) -> bool:
     """Whether all that this middleware does is in plain synchronous hooks, called in MiddlewareMixin's own order."""
     kind = type(instance)
@@ -301,7 +316,7 @@ def _is_fusible(instance: Any) -> bool:
     )
 
 
-def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
+def _fuse(run: Sequence[Any], inner: AsyncGetResponse, hop: Callable[..., Any]) -> AsyncGetResponse:
     """A handler that runs the hooks of these elements (the outermost first) around ``inner``, in two hops at most."""
     if not run:
         return inner
@@ -319,7 +334,8 @@ def _fuse(run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
         if response is None:
             response = await inner(request)
         if any(after[:depth]):
-            response = await hop(_call_after, after[:depth], request, response)
+            closing: HttpResponseBase = await hop(_call_after, after[:depth], request, response)
+            return closing
         return response
 
     return fused

@@ -19,8 +19,9 @@ from asgiref.sync import (
     _restore_context,
     sync_to_async,
 )
+from django.db import connections
 
-from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
+from wsrequest.lifecycle.threads import Bridge, Job, Worker, WorkerPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +30,23 @@ _current: contextvars.ContextVar[MessageThread] = contextvars.ContextVar("wsrequ
 
 
 async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``sync_to_async(function, thread_sensitive=True)``, on the message's thread where there is one."""
+    """``sync_to_async(function, thread_sensitive=True)``, on the message's own thread where there is one."""
+    thread = _reachable()
+    if thread is None:
+        return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
+    return await thread.call(function, *args, **kwargs)
+
+
+async def hop_anywhere(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """:func:`hop` for code that leaves nothing behind on its thread: while the message has no thread of its own yet,
+    any thread of the pool does."""
+    thread = _reachable()
+    if thread is None:
+        return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
+    return await thread.call_anywhere(function, *args, **kwargs)
+
+
+def _reachable() -> MessageThread | None:
     thread = _current.get(None)
     # A thread that waits in async_to_sync() serves its own hops; a job queued for it would wait for ever.
     if (
@@ -37,12 +54,15 @@ async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         or thread.released
         or getattr(AsyncToSync.executors, "current", None) is not None
     ):
-        return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
-    return await thread.call(function, *args, **kwargs)
+        return None
+    return thread
 
 
 class MessageThread(Executor):
-    """The thread that one message has to itself. As an ``Executor`` it serves asgiref's ``sync_to_async``."""
+    """The thread that one message has to itself, from the first job for it to the message's end.
+
+    As an ``Executor`` it serves asgiref's ``sync_to_async``.
+    """
 
     def __init__(
         self, pool: WorkerPool, bridge: Bridge | None = None, worker: Worker | None = None
@@ -51,7 +71,7 @@ class MessageThread(Executor):
         where the message has leased one already."""
         self._pool = pool
         self._bridge = bridge or Bridge(asyncio.get_running_loop())
-        self._worker = worker or pool.lease()
+        self._leased = worker
         self._key = ThreadSensitiveContext()
         self.released = False
 
@@ -70,13 +90,37 @@ class MessageThread(Executor):
         if not self.released:
             self.released = True
             SyncToAsync.context_to_thread_executor.pop(self._key, None)
-            self._pool.release(self._worker)
+            if self._leased is not None:
+                self._pool.release(self._leased)
 
     def __del__(self) -> None:
         self.release()
 
+    @property
+    def _worker(self) -> Worker:
+        if self._leased is None:
+            self._leased = self._pool.lease()
+        return self._leased
+
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function there, in a copy of the current context, and take over what it changed in it."""
+        return await self._call(self._worker.run_here, function, *args, **kwargs)
+
+    async def call_anywhere(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same, on any thread of the pool as long as the message has none of its own."""
+        if self._leased is not None:
+            return await self._call(self._leased.run_here, function, *args, **kwargs)
+        return await self._call(
+            self._pool.submit, _leaving_no_connection, function, *args, **kwargs
+        )
+
+    async def _call(
+        self,
+        submit: Callable[[Job], None],
+        function: Callable[..., T],
+        *args: Any,
+        **kwargs: Any,
+    ) -> T:
         future: asyncio.Future[T] = self._bridge.loop.create_future()
         context = contextvars.copy_context()
 
@@ -93,7 +137,7 @@ class MessageThread(Executor):
             else:
                 self._bridge.call(settle, future, result, None)
 
-        self._worker.run_here(job)
+        submit(job)
         try:
             return await future
         finally:
@@ -115,6 +159,15 @@ class MessageThread(Executor):
 
         self._worker.run_here(job)
         return future
+
+
+def _leaving_no_connection(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """What the end of a request does on its thread, where the request ends on another one."""
+    try:
+        return function(*args, **kwargs)
+    finally:
+        for connection in connections.all(initialized_only=True):
+            connection.close_if_unusable_or_obsolete()
 
 
 def settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

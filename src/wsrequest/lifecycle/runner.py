@@ -33,7 +33,7 @@ from wsrequest.lifecycle.handler import (
     sync_handler,
     view_is_async,
 )
-from wsrequest.lifecycle.hop import MessageThread, hop, settle
+from wsrequest.lifecycle.hop import MessageThread, hop, hop_anywhere, settle
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, has_body, head_of, reply_to
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
@@ -253,7 +253,7 @@ async def _answer_async(call: Call, sink: Sink) -> None:
             sink.respond(_head_only(response, call) if response.streaming else call.reply(response))
     finally:
         if not response.closed:
-            await hop(response.close)
+            await hop_anywhere(response.close)
 
 
 def _head_only(response: HttpResponseBase, call: Call) -> Reply:
