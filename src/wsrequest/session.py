@@ -128,7 +128,8 @@ class Session:
             for number, event in enumerate(self.connection.receive(frame, self._loop.time()), 1):
                 if isinstance(event, Request):
                     await self._place_free()
-                    self._accept(event)
+                    if not self._gone:
+                        self._accept(event)
                 elif isinstance(event, Cancel):
                     if exchange := self._by_id.get(event.cancel):
                         exchange.cancel()
@@ -144,7 +145,9 @@ class Session:
     async def _place_free(self) -> None:
         """Wait while as many requests are running and waiting as may be."""
         most = self._settings.max_in_flight + self._settings.max_queued
-        while len(self._running) + len(self._waiting) + len(self._in_order) >= most:
+        while (
+            not self._gone and len(self._running) + len(self._waiting) + len(self._in_order) >= most
+        ):
             self._place.clear()
             await self._place.wait()
 

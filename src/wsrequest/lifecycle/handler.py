@@ -334,9 +334,8 @@ def _fuse(run: Sequence[Any], inner: AsyncGetResponse, hop: Callable[..., Any]) 
         if response is None:
             response = await inner(request)
         if any(after[:depth]):
-            closing: HttpResponseBase = await hop(_call_after, after[:depth], request, response)
-            return closing
-        return response
+            response = await hop(_call_after, after[:depth], request, response)
+        return cast("HttpResponseBase", response)
 
     return fused
 

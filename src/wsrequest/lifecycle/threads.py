@@ -9,6 +9,7 @@ a loop in batches.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -65,7 +66,7 @@ class Worker:
             while (job := pool.next_job(self)) is not None:
                 job(self)
                 del job  # or its request and response would live until the next one comes
-            if pool.closed and not self.leased:
+            if pool.closed and pool.dismiss(self):
                 break
         pool.leave(self)
 
@@ -89,14 +90,16 @@ class WorkerPool:
         self._parked: list[Worker] = []  # threads that do nothing and belong to nobody
         self._waking = False  # a thread is on its way to next_job()
         self._numbers = itertools.count()
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may come at any moment, and release what a lost message had leased.
+        self._lock = threading.RLock()
 
     def submit(self, job: Job) -> None:
         """Run the job on any thread; jobs start in the order of the calls. Raises RuntimeError once closed."""
         self._jobs.append(job)
         if self.closed:  # asked after queueing: the last thread looks once more after this was set
-            self._jobs.remove(job)
-            raise RuntimeError("The worker pool is closed.")
+            with contextlib.suppress(ValueError):  # a thread was faster: then it runs
+                self._jobs.remove(job)
+                raise RuntimeError("The worker pool is closed.")
         if not self._waking:
             self._wake_one()
 
@@ -190,7 +193,8 @@ class WorkerPool:
                 return None
 
     def dismiss(self, worker: Worker) -> bool:
-        """A parked thread has lost patience: whether it may go. (Somebody may just be opening its gate.)"""
+        """A parked thread has lost patience, or the pool is closed: whether it may go. (Somebody may just be opening
+        its gate.)"""
         with self._lock:
             worker.patience = -1.0
             if worker.leased or not worker.asleep:
