@@ -1,9 +1,10 @@
-"""A message's thread: found with its first job, and the same from then on."""
+"""A message's thread: its own from its first job there to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.utils import translation
 
 from tests.lifecycle.support import PATIENCE
-from wsrequest.lifecycle.hop import MessageThread, hop
+from wsrequest.lifecycle.hop import MessageThread, hop, hop_anywhere
 from wsrequest.lifecycle.threads import WorkerPool
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
@@ -26,12 +27,18 @@ def pool() -> Iterator[WorkerPool]:
 
 
 class Busy:
-    """Keeps every thread of the pool until it is told otherwise."""
+    """Keeps the message's thread until it is told otherwise."""
 
-    def __init__(self, pool: WorkerPool) -> None:
+    def __init__(self, thread: MessageThread) -> None:
         self.may_go = threading.Event()
-        for _ in range(pool.size):
-            pool.submit(lambda worker: self.may_go.wait(PATIENCE) and None)
+        thread.submit(self.may_go.wait, PATIENCE)
+
+
+async def all_sleep(pool: WorkerPool) -> None:
+    """A thread is free right after its job's result has come."""
+    async with asyncio.timeout(PATIENCE):
+        while not all(worker.asleep for worker in pool.workers):  # noqa: ASYNC110 (a thread's, no event tells it)
+            await asyncio.sleep(0.001)
 
 
 async def test_all_hops_are_on_one_thread_of_the_pool(pool: WorkerPool) -> None:
@@ -42,9 +49,9 @@ async def test_all_hops_are_on_one_thread_of_the_pool(pool: WorkerPool) -> None:
     assert threads <= {worker._thread.ident for worker in pool.workers}
 
 
-async def test_jobs_that_came_before_there_was_a_thread_follow_in_order(pool: WorkerPool) -> None:
-    busy = Busy(pool)
+async def test_jobs_that_wait_for_the_thread_follow_in_order(pool: WorkerPool) -> None:
     thread = MessageThread(pool)
+    busy = Busy(thread)
     order: list[tuple[int, int]] = []
     futures = [
         thread.submit(lambda number=number: order.append((number, threading.get_ident())))
@@ -58,8 +65,8 @@ async def test_jobs_that_came_before_there_was_a_thread_follow_in_order(pool: Wo
 
 
 async def test_a_job_that_was_cancelled_in_the_queue_does_not_run(pool: WorkerPool) -> None:
-    busy = Busy(pool)
     thread = MessageThread(pool)
+    busy = Busy(thread)
     ran: list[int] = []
     first, second = thread.submit(ran.append, 1), thread.submit(ran.append, 2)
     assert first.cancel()
@@ -113,23 +120,103 @@ async def test_two_messages_on_one_thread_do_not_share_a_context(pool: WorkerPoo
         assert await task == ("en-us", language)
 
 
-async def test_release_takes_the_pin_back(pool: WorkerPool) -> None:
+async def test_messages_at_once_have_a_thread_each_however_many(pool: WorkerPool) -> None:
+    """They come on top of the pool's own: a message that waits holds up nobody."""
+    barrier = threading.Barrier(6)  # more than the pool's size
+
+    async def message() -> set[int]:
+        MessageThread(pool).enter()
+        await hop(barrier.wait, PATIENCE)
+        return {await hop(threading.get_ident) for _ in range(3)}
+
+    threads = await asyncio.gather(*(message() for _ in range(6)))
+    assert [len(idents) for idents in threads] == [1] * 6
+    assert len(set.union(*threads)) == 6
+
+
+async def test_what_a_message_leaves_on_its_thread_is_nobody_elses(pool: WorkerPool) -> None:
+    local = threading.local()
+
+    async def message(number: int) -> None:
+        thread = MessageThread(pool)
+        thread.enter()
+        await hop(setattr, local, "number", number)
+        for _ in range(20):
+            assert await hop(lambda: local.number) == number
+            assert await sync_to_async(lambda: local.number)() == number
+        thread.release()
+
+    await asyncio.gather(*(message(number) for number in range(30)))
+
+
+async def test_hop_anywhere_holds_no_thread(pool: WorkerPool) -> None:
+    thread = MessageThread(pool)
+    thread.enter()
+    before = await hop_anywhere(threading.get_ident)
+    assert before in {worker._thread.ident for worker in pool.workers}
+    assert not any(worker.leased for worker in pool.workers)
+    own = await hop(threading.get_ident)  # from here on it has one
+    assert {await hop_anywhere(threading.get_ident) for _ in range(10)} == {own}
+    assert sum(worker.leased for worker in pool.workers) == 1
+    thread.release()
+
+
+async def test_hop_anywhere_is_for_as_many_at_once_as_the_pool_has_threads(
+    pool: WorkerPool,
+) -> None:
+    lock, running, most = threading.Lock(), 0, 0
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.001)
+        with lock:
+            running -= 1
+
+    async def message() -> None:
+        MessageThread(pool).enter()
+        await hop_anywhere(work)
+
+    await asyncio.gather(*(message() for _ in range(50)))
+    assert most == pool.size == len(pool.workers)
+
+
+async def test_a_released_thread_serves_the_next_message(pool: WorkerPool) -> None:
+    seen = set()
+    for _ in range(10):
+        thread = MessageThread(pool)
+        seen.add(await thread.call(threading.get_ident))
+        assert [worker.leased for worker in pool.workers] == [True]
+        thread.release()
+        thread.release()  # once more does nothing
+        await all_sleep(pool)
+        assert [worker.leased for worker in pool.workers] == [False]
+    assert len(seen) == 1
+
+
+async def test_a_lost_message_gives_its_thread_back(pool: WorkerPool) -> None:
     thread = MessageThread(pool)
     await thread.call(int)
-    assert sum(worker.pins for worker in pool.workers) == 1
-    thread.release()
-    assert sum(worker.pins for worker in pool.workers) == 0
-    assert await thread.call(lambda: "still works") == "still works"
+    del thread
+    gc.collect()
+    assert [worker.leased for worker in pool.workers] == [False]
 
 
-async def test_a_message_that_ended_before_its_first_job_leaves_no_pin(pool: WorkerPool) -> None:
-    busy = Busy(pool)
+async def test_after_release_a_hop_is_asgirefs(pool: WorkerPool) -> None:
+    """A task that outlives its message must not use a thread that is another's by now."""
     thread = MessageThread(pool)
-    future = thread.submit(int)
+    thread.enter()
+    own = await hop(threading.get_ident)
     thread.release()
-    busy.may_go.set()
-    await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE)
-    assert sum(worker.pins for worker in pool.workers) == 0
+    await all_sleep(pool)
+    mine = MessageThread(pool)
+    assert await mine.call(threading.get_ident) == own
+    for later in (hop, hop_anywhere):
+        assert await later(threading.get_ident) != own
+    assert await sync_to_async(threading.get_ident)() != own
+    mine.release()
 
 
 def test_a_thread_that_waits_in_async_to_sync_serves_the_hops(pool: WorkerPool) -> None:
@@ -139,7 +226,9 @@ def test_a_thread_that_waits_in_async_to_sync_serves_the_hops(pool: WorkerPool) 
         MessageThread(pool).enter()
         return await hop(threading.get_ident)
 
-    assert async_to_sync(inside)() == threading.get_ident()
+    # In a context of its own: async_to_sync would leave the message's in that of the tests.
+    thread = contextvars.copy_context().run(async_to_sync(inside))
+    assert thread == threading.get_ident()
 
 
 async def test_a_hop_that_nobody_waits_for_runs_to_its_end(pool: WorkerPool) -> None:

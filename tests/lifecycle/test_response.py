@@ -191,7 +191,7 @@ def test_cookies_go_beside_the_headers():
     response.set_cookie("a", "b", max_age=5, httponly=True)
     response.set_cookie("c", "d")
     reply = reply_to("GET", response, OMITTED)
-    assert reply.set_cookies is response.cookies
+    assert reply.set_cookies == response.cookies
     message = on_the_wire(reply)
     assert set(message["cookies"]) == {"a", "c"}
     assert "value" not in message["cookies"]["a"]

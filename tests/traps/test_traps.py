@@ -423,11 +423,6 @@ async def test_trap_23_each_part_of_a_stream_is_made_in_its_requests_context(url
 
 
 async def test_trap_24_a_stream_stays_a_stream(runner: PoolRunner, stage: Stage) -> None:
-    async with connected() as socket:
-        for url, count in (("/stream/", 3), ("/astream/", 3), ("/async-stream/", 2)):
-            answer = await socket.request(url)
-            assert len(answer["chunks"]) == count
-            assert answer["end"] == {"id": answer["id"], "end": True}
     with support.signal_log() as log:
         recorder = support.start(runner, "/endless/")
         await recorder.got_chunk.wait()
@@ -436,6 +431,11 @@ async def test_trap_24_a_stream_stays_a_stream(runner: PoolRunner, stage: Stage)
         recorder.task.cancel()
         await recorder.wait()
     assert log.names == ["started", "finished"]
+    async with connected() as socket:
+        for url, count in (("/stream/", 3), ("/astream/", 3), ("/async-stream/", 2)):
+            answer = await socket.request(url)
+            assert len(answer["chunks"]) == count
+            assert answer["end"] == {"id": answer["id"], "end": True}
 
 
 @pytest.mark.parametrize("url", ["/hello/", "/ahello/", "/stream/", "/astream/", "/nowhere/"])
