@@ -8,6 +8,7 @@ project in the document's last section.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 import sys
@@ -23,7 +24,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from wsrequest import conf, errors
+from wsrequest import conf, errors, session
 from wsrequest.asgi import get_asgi_application
 from wsrequest.lifecycle.request import CONNECTION_HEADERS
 from wsrequest.protocol.messages import DENIED_HEADERS, DENIED_PREFIXES
@@ -375,7 +376,9 @@ def test_the_table_of_refusals_is_whole():
 
 
 def test_the_close_codes_that_are_sent_are_in_the_table():
-    sent = {str(kind.close_code) for kind in descendants(errors.HandshakeRefused)} | {"4201"}
+    sent = {str(kind.close_code) for kind in descendants(errors.HandshakeRefused)}
+    sent |= set(re.findall(r"_close\((\d{4}),", inspect.getsource(session)))
+    assert {"4105", "4201"} <= sent
     assert {code for code, built, *_ in rows("Close codes") if built == "yes"} == sent
 
 
