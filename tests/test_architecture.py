@@ -46,6 +46,7 @@ ROOMS = {
     "lifecycle": Room(3),
     "push": Room(3),
     "outbox": Room(4, only=frozenset()),
+    "exchange": Room(4, also=frozenset({"outbox"})),
     "session": Room(5),
     "live": Room(5),
     "transports": Room(6),

@@ -17,7 +17,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
 from wsrequest.conf import NAMES, problems, unknown_keys
-from wsrequest.lifecycle.handler import each_view
+from wsrequest.lifecycle.views import each_view
 
 
 @register

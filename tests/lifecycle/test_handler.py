@@ -23,13 +23,12 @@ from wsrequest.lifecycle import runner as runner_module
 from wsrequest.lifecycle.handler import (
     AsyncHandler,
     SyncHandler,
-    any_view_is_async,
     async_handler,
     sync_handler,
-    view_is_async,
 )
 from wsrequest.lifecycle.hop import MessageThread
 from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.lifecycle.views import any_view_is_async, view_is_async
 
 pytestmark = pytest.mark.usefixtures("urls")
 

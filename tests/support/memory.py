@@ -11,9 +11,9 @@ from typing import Any
 from django.db import connections
 
 from wsrequest.conf import get_settings
-from wsrequest.lifecycle.handler import any_view_is_async
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.threads import WorkerPool
+from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.session import Session
 
@@ -21,7 +21,8 @@ PATIENCE = 20
 
 
 class MemoryTransport:
-    """The transport's seam, with the peer's side of it: `push`, `pull`, `leave`, and `stall`."""
+    """The transport's seam, with the peer's side of it: `push`, `pull`, `leave`, and `stall`; an `error` that is set
+    is what the next `send` raises."""
 
     def __init__(self) -> None:
         self._incoming: asyncio.Queue[str | bytes | None] = asyncio.Queue()
@@ -31,6 +32,7 @@ class MemoryTransport:
         self._closes = asyncio.Event()
         self._closes.set()
         self._gone = False
+        self.error: Exception | None = None
         self.closed_with: int | None = None
         self.reads = 0
 
@@ -44,6 +46,8 @@ class MemoryTransport:
         await self._flows.wait()
         if self._gone:
             raise ConnectionResetError
+        if self.error is not None:
+            raise self.error
         self._outgoing.put_nowait(frame)
 
     async def close(self, code: int) -> None:

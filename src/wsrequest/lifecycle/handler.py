@@ -10,10 +10,9 @@ short-circuits and the conversion of exceptions are Django's: its ``BaseHandler`
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,7 +24,7 @@ from django.core.handlers.exception import convert_exception_to_response, respon
 from django.core.signals import request_finished, request_started, setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import get_resolver, set_script_prefix, set_urlconf
+from django.urls import set_script_prefix, set_urlconf
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
@@ -170,47 +169,8 @@ def _handler(kind: type[H]) -> H:
     return handler
 
 
-def view_is_async(path_info: str) -> bool:
-    """Whether the view at this path is asynchronous: a hint for the choice of a handler. Wrong is slower, never wrong:
-    a middleware may set ``request.urlconf``, and either handler runs either kind of view."""
-    if len(path_info) > LONGEST_KEPT:
-        return _view_is_async.__wrapped__(path_info)
-    return _view_is_async(path_info)
-
-
-#: A peer chooses the paths: what is kept of them must not grow with their length.
-LONGEST_KEPT = 256
-
-
-@functools.lru_cache(maxsize=4096)
-def _view_is_async(path_info: str) -> bool:
-    try:
-        return bool(iscoroutinefunction(get_resolver().resolve(path_info).func))
-    except Exception:  # noqa: BLE001 (a 404, or a converter's error: the lifecycle will meet it again, and answer)
-        return False
-
-
-@functools.cache
-def any_view_is_async() -> bool:
-    """Whether the project has an asynchronous view at all. Most have none, and then no path needs a look."""
-    return any(iscoroutinefunction(view) for view in each_view())
-
-
-def each_view() -> Iterator[Callable[..., Any]]:
-    """Every view of ROOT_URLCONF."""
-    pending = list(get_resolver().url_patterns)
-    while pending:
-        pattern = pending.pop()
-        if hasattr(pattern, "url_patterns"):
-            pending.extend(pattern.url_patterns)
-        else:
-            yield pattern.callback
-
-
 def _forget(**kwargs: Any) -> None:
     _handlers.clear()
-    _view_is_async.cache_clear()
-    any_view_is_async.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="wsrequest.lifecycle.handler")

@@ -19,10 +19,11 @@ from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from wsrequest.lifecycle.handler import async_handler, sync_handler, view_is_async
+from wsrequest.lifecycle.handler import async_handler, sync_handler
 from wsrequest.lifecycle.hop import MessageThread, hop
 from wsrequest.lifecycle.runner import carried_locals, worker_pool
 from wsrequest.lifecycle.threads import Worker
+from wsrequest.lifecycle.views import view_is_async
 
 P = ParamSpec("P")
 T = TypeVar("T")

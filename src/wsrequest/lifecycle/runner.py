@@ -27,16 +27,15 @@ from django.utils import timezone, translation
 from wsrequest.conf import get_settings
 from wsrequest.errors import MessageError, ViewFailed, WSRequestError
 from wsrequest.lifecycle.handler import (
-    any_view_is_async,
     async_handler,
     internals,
     sync_handler,
-    view_is_async,
 )
 from wsrequest.lifecycle.hop import MessageThread, hop, hop_anywhere, settle
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, has_body, head_of, reply_to
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
+from wsrequest.lifecycle.views import any_view_is_async, view_is_async
 from wsrequest.protocol.messages import Request
 
 T = TypeVar("T")

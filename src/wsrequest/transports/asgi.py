@@ -11,8 +11,8 @@ from django.core.handlers.asgi import ASGIHandler
 
 from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown, TooManyConnections
-from wsrequest.lifecycle.handler import any_view_is_async
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
+from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.session import Session
 
