@@ -195,6 +195,14 @@ async def test_a_login_outlives_a_reload_and_ends_with_a_logout(visitor):
     await expect(visitor.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
+async def test_enter_signs_in(visitor):
+    await visitor.page.get_by_role("button", name="Sign in", exact=True).click()
+    submit = visitor.page.locator("dialog").get_by_role("button", name="Sign in")
+    await expect(submit).to_be_focused()
+    await visitor.page.keyboard.press("Enter")
+    await expect(visitor.page.locator("#user-name")).to_have_text("demo")
+
+
 async def test_a_wrong_password(visitor):
     await visitor.page.get_by_role("button", name="Sign in", exact=True).click()
     await visitor.page.get_by_label("Password").fill("wrong")
