@@ -52,6 +52,8 @@ def _reachable() -> MessageThread | None:
     if (
         thread is None
         or thread.released
+        # Another loop may run in this context, as that of asyncio.run() in a hook.
+        or thread.loop is not asyncio.get_running_loop()
         or getattr(AsyncToSync.executors, "current", None) is not None
     ):
         return None
@@ -71,6 +73,7 @@ class MessageThread(Executor):
         where the message has leased one already."""
         self._pool = pool
         self._bridge = bridge or Bridge(asyncio.get_running_loop())
+        self.loop = self._bridge.loop
         self._leased = worker
         self._key = ThreadSensitiveContext()
         self.released = False
@@ -121,7 +124,7 @@ class MessageThread(Executor):
         *args: Any,
         **kwargs: Any,
     ) -> T:
-        future: asyncio.Future[T] = self._bridge.loop.create_future()
+        future: asyncio.Future[T] = self.loop.create_future()
         context = contextvars.copy_context()
 
         def inside() -> T:
