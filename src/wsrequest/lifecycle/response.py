@@ -41,8 +41,10 @@ def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:
     reply = Reply(response.status_code, headers)
     written = headers.pop("set-cookie", None)  # as a header: HttpOnly values would go to the client
     if response.cookies or written:
-        reply.set_cookies = SimpleCookie(written)
-        reply.set_cookies.update(response.cookies)
+        reply.set_cookies = response.cookies
+        if written:
+            reply.set_cookies = SimpleCookie(written)
+            reply.set_cookies.update(response.cookies)
         reply.cookies = public_cookies(reply.set_cookies)
     return reply
 
