@@ -52,7 +52,7 @@ class Settings:
     path: str = "/ws/"
     #: ``token`` becomes ``Authorization: <scheme> <token>``.
     token_scheme: str = "JWT"  # noqa: S105
-    #: Worker threads for synchronous code in this process; database connections never outnumber them.
+    #: Threads for synchronous views in this process, which therefore never use more database connections.
     workers: int = min(32, (os.cpu_count() or 1) + 4)
     #: One frame; past it the answer is 413.
     max_message_bytes: int | None = 1024 * 1024
@@ -64,7 +64,7 @@ class Settings:
     max_in_flight: int = 32
     #: ... and that wait there; past both the socket is not read.
     max_queued: int = 128
-    #: Bytes that wait to be sent to one connection; past it nothing more is read, and streams stop.
+    #: Bytes that wait to be sent to one connection; past it no request is started, and streams pause.
     max_outbox_bytes: int = 1024 * 1024
     #: Connections in this process; one more is refused with 503 (or closed with 4101).
     max_connections: int | None = 10_000
