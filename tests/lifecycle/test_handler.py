@@ -14,12 +14,14 @@ from asgiref.sync import sync_to_async
 from django.core.signals import request_finished, request_started
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import path
 from django.utils.deprecation import MiddlewareMixin
 
 from tests.lifecycle import support, views
 from tests.lifecycle.fixtures import MakeRunner
 from tests.lifecycle.views import Background, Stage
 from wsrequest.lifecycle import runner as runner_module
+from wsrequest.lifecycle import views as views_module
 from wsrequest.lifecycle.handler import (
     AsyncHandler,
     SyncHandler,
@@ -28,10 +30,16 @@ from wsrequest.lifecycle.handler import (
 )
 from wsrequest.lifecycle.hop import MessageThread
 from wsrequest.lifecycle.runner import PoolRunner
-from wsrequest.lifecycle.views import any_view_is_async, view_is_async
+from wsrequest.lifecycle.views import LONGEST_KEPT, any_view_is_async, view_is_async
 
 pytestmark = pytest.mark.usefixtures("urls")
 
+
+async def any_text(request: HttpRequest, text: str) -> HttpResponse:
+    return HttpResponse(text)
+
+
+urlpatterns = [path("a/<text>/", any_text), path("s/<text>/", views.text)]
 
 SOURCE = Path(views.__file__).read_bytes()
 
@@ -363,6 +371,49 @@ def test_handlers_are_made_once_and_again_after_any_setting_changed(settings: An
     settings.LOGIN_URL = "/anything/"
     assert sync_handler() is not first[0]
     assert async_handler() is not first[1]
+
+
+class Counted(MiddlewareMixin):
+    """Takes its time to be made, and counts how often it is."""
+
+    made: ClassVar[list[int]] = []
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        self.made.append(threading.get_ident())
+        threading.Event().wait(0.05)
+
+
+@pytest.mark.parametrize("handler", [sync_handler, async_handler])
+def test_threads_that_ask_at_once_make_one_handler(handler: Any, settings: Any) -> None:
+    settings.MIDDLEWARE = ["tests.lifecycle.test_handler.Counted"]
+    Counted.made.clear()
+    barrier = threading.Barrier(8)
+    handlers: list[Any] = []
+
+    def ask() -> None:
+        barrier.wait(support.PATIENCE)
+        handlers.append(handler())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(support.PATIENCE)
+    assert len(handlers) == 8
+    assert len(set(map(id, handlers))) == 1
+    assert len(Counted.made) == 1
+
+
+def test_long_paths_are_not_kept(settings: Any) -> None:
+    """They are the peer's to choose; what they lead to is found all the same."""
+    settings.ROOT_URLCONF = "tests.lifecycle.test_handler"
+    for length in (1, LONGEST_KEPT - len("/a//"), LONGEST_KEPT, 100_000):
+        before = views_module._view_is_async.cache_info().currsize
+        assert view_is_async(path := f"/a/{'x' * length}/")
+        assert not view_is_async(f"/s/{'x' * length}/")
+        after = views_module._view_is_async.cache_info().currsize
+        assert after == before + (2 if len(path) <= LONGEST_KEPT else 0)
 
 
 async def test_messages_share_no_context(runner: PoolRunner) -> None:

@@ -88,6 +88,48 @@ async def test_not_while_it_is_we_who_do_not_listen(
         await gate.left.reached(3)
 
 
+async def test_a_peer_that_takes_no_frame_counts_as_silent(
+    advance: Advance, settings: Settings
+) -> None:
+    """It is full of answers that nobody reads: what it does not listen to is no excuse."""
+    settings.WSREQUEST = {"MAX_OUTBOX_BYTES": 1000}
+    async with connection() as peer:
+        peer.transport.stall()
+        peer.transport.push({"id": 1, "url": "/odd/octets/"})
+        while not peer.session.outbox.full:
+            await settle()
+        peer.transport.push({"ping": 1})  # and it waits for room
+        await settle()
+        advance(39)
+        await settle()
+        assert not peer.task.done()
+        for _ in range(2):
+            advance(41)
+            await settle()
+        assert peer.task.done()
+        assert peer.transport.closed_with == 4201
+
+
+async def test_a_peer_that_takes_its_frames_slowly_is_not(
+    advance: Advance, settings: Settings
+) -> None:
+    settings.WSREQUEST = {"MAX_OUTBOX_BYTES": 1000}
+    async with connection() as peer:
+        for number in range(1, 4):
+            peer.transport.stall()
+            peer.transport.push({"id": number, "url": "/odd/octets/"})
+            while not peer.session.outbox.full:
+                await settle()
+            peer.transport.push({"ping": number})
+            await settle()
+            advance(30)
+            await settle()
+            peer.transport.flow()
+            await peer.transport.pull()
+            await settle()
+        assert not peer.task.done()
+
+
 async def test_nobody_asks_a_seed_client(advance: Advance) -> None:
     async with connection(subprotocols=()) as peer:
         advance(100_000)

@@ -97,18 +97,22 @@ async def test_a_stream_waits_for_room_in_the_outbox(
 ) -> None:
     settings.WSREQUEST = {"MAX_OUTBOX_BYTES": 100_000}
     gate, other = new_gate(), new_gate()
-    async with connection() as peer:
+    async with connection() as peer, connection(pool=peer.pool) as neighbour:
         peer.transport.stall()
         peer.transport.push({"id": 1, "url": f"/{view}/{gate.name}/60/10000/"})
         await gate.entered.reached(10)
-        # Another request goes through loop and pool; so the stream had its turns, too.
+        await settle()
         peer.transport.push({"id": 2, "url": f"/gate/{other.name}/"})
-        await other.entered.reached(1)
+        # Another connection's requests go through loop and pool; so the stream had its turns, too.
+        for key in (1, 2, 3):
+            neighbour.transport.push({"id": key, "url": "/hello/"})
+            assert (await neighbour.transport.pull())["status"] == 200
         await settle()
         assert 10 <= gate.entered.count <= 12
         assert peer.session.outbox.size < 130_000
-        peer.transport.flow()
+        assert other.entered.count == 0  # nor does a request begin
         other.open()
+        peer.transport.flow()
         chunks = 0
         while chunks < 60:
             frame = await peer.transport.pull()
@@ -116,6 +120,7 @@ async def test_a_stream_waits_for_room_in_the_outbox(
             chunks += sum("chunk" in message for message in messages)
             assert peer.session.outbox.size < 130_000
         await gate.left.reached(1)
+        await other.left.reached(1)
 
 
 @pytest.mark.parametrize("view", ["chunks", "achunks"])

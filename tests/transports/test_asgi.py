@@ -162,6 +162,35 @@ async def test_text_and_bytes(talk: Callable[..., Conversation], frame: dict[str
     await conversation.end()
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"path": "/elsewhere/"},
+        {"path": "/elsewhere/", "extensions": {"websocket.http.response": {}}},
+        {"subprotocols": ["other"]},
+    ],
+)
+async def test_a_peer_that_is_gone_before_it_is_answered(
+    application: ASGIApplication, facts: dict[str, Any]
+) -> None:
+    """A server says so by an OSError; it is no error of the application's."""
+    sends = 0
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Any) -> None:
+        nonlocal sends
+        sends += 1
+        raise ConnectionResetError
+
+    async with asyncio.timeout(PATIENCE):
+        await application(scope(**facts), receive, send)
+    assert sends == 1
+    assert application._connections == 0
+
+
 async def test_lifespan(application: ASGIApplication) -> None:
     conversation = Conversation(application, {"type": "lifespan"})
     conversation.tell(type="lifespan.startup")
