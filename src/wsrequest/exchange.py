@@ -110,13 +110,13 @@ class Exchange:
         if head.set_cookies is not None:
             self._session.jar.update(head.set_cookies)
         self._still_wanted()
-        self._streaming = True
         self._content_type = head.headers.get("content-type", "")
         self._session.outbox.put(
             self._session.connection.send_response(
                 self.message.id, head.status, head.headers, cookies=head.cookies, more=True
             )
         )
+        self._streaming = True
         await self._session.outbox.room()
 
     async def chunk(self, chunk: bytes) -> None:
@@ -128,7 +128,9 @@ class Exchange:
         await self._session.outbox.room()
 
     def end(self, error: WSRequestError | None) -> None:
-        if not self._ended:
+        if error is not None and not self._streaming:  # its head could not be encoded
+            self.fail(error)
+        elif not self._ended:
             self._end(self._session.connection.send_end(self.message.id, error))
 
     def finished(self) -> None:
