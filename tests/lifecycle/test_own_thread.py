@@ -24,7 +24,7 @@ from tests.lifecycle import support
 from tests.lifecycle.fixtures import MakeRunner
 
 WORKERS = 2
-MESSAGES = 40
+MESSAGES = 24
 
 tenant = threading.local()
 
@@ -277,7 +277,11 @@ class HeldUp(support.Recorder):
         await self.may_go.wait()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.fixture
+def users(transactional_db: None) -> None:
+    User.objects.bulk_create([User(username=f"u{number:03}") for number in range(500)])
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -288,12 +292,9 @@ class HeldUp(support.Recorder):
     ],
 )
 async def test_a_stream_keeps_its_cursor_and_its_transaction(
-    make_runner: MakeRunner, url: str, expected: list[str]
+    make_runner: MakeRunner, users: None, url: str, expected: list[str]
 ) -> None:
     """With CONN_MAX_AGE 0 each other request closes its connection as it ends; not that of the stream."""
-    await sync_to_async(User.objects.bulk_create)(
-        [User(username=f"u{number:03}") for number in range(500)]
-    )
     runner = make_runner(1)
     recorder = HeldUp()
     message = support.message(url)
