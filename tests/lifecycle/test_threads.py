@@ -572,6 +572,7 @@ def test_the_garbage_collector_may_release_at_any_moment(make_pool: MakePool) ->
 def test_close_runs_what_is_queued_then_ends_each_thread(make_pool: MakePool) -> None:
     exits: list[int] = []
     pool = make_pool(2, on_exit=lambda: exits.append(threading.get_ident()))
+    gather_workers(pool)
     may_go, done = threading.Event(), Done(50)
 
     def job(worker: Worker) -> None:
