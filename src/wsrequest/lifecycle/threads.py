@@ -141,12 +141,19 @@ class WorkerPool:
         they are released."""
         with self._lock:
             self.closed = True
-            workers = [worker for worker in self.workers if not worker.leased]
-        for worker in workers:
-            self.wake(worker)
         deadline = None if timeout is None else time.monotonic() + timeout
-        for worker in workers:
-            worker.join(None if deadline is None else max(0, deadline - time.monotonic()))
+        # A thread may still be started meanwhile, for a job that came in at the last moment.
+        while workers := self._unleased():
+            for worker in workers:
+                self.wake(worker)
+            for worker in workers:
+                worker.join(None if deadline is None else max(0, deadline - time.monotonic()))
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+
+    def _unleased(self) -> list[Worker]:
+        with self._lock:
+            return [worker for worker in self.workers if not worker.leased]
 
     # What follows is called by Worker.
 
@@ -200,19 +207,22 @@ class WorkerPool:
             if worker.leased or not worker.asleep:
                 return False
             self._parked.remove(worker)
-            self.workers.discard(worker)
             return True
 
     def leave(self, worker: Worker) -> None:
-        with self._lock:
-            self.workers.discard(worker)
-        if self._on_exit is not None:
-            self._on_exit()
+        try:
+            if self._on_exit is not None:
+                self._on_exit()
+        finally:
+            with self._lock:
+                self.workers.discard(worker)
 
     def _wake_one(self) -> None:
         with self._lock:
             if self._active == self.size or self._waking:
                 return
+            if self.closed and self._active and not self._parked:
+                return  # those that are at work finish the rest: no thread is started to end at once
             worker = self._parked.pop() if self._parked else self._start()
             worker.asleep = False
             worker.active = True
