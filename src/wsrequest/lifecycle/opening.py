@@ -31,6 +31,7 @@ def verify_opening(factory: RequestFactory) -> Opening:
         host = request.get_host()
     except DisallowedHost:
         raise HostRefused from None
+    factory.host = host
     secure = request.is_secure()
     trusted = check_origin(
         factory.handshake.header(b"origin"),

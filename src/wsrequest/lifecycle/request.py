@@ -80,6 +80,13 @@ class SocketRequest(ASGIRequest):
     def environ(self) -> dict[str, Any]:
         return self.META
 
+    def get_host(self) -> str:
+        # A fact of the connection, checked when that was opened; checked again only where a middleware changed it.
+        host = self._factory.host
+        if host is not None and self._factory.has_host_of(self.META):
+            return host
+        return super().get_host()
+
     @cached_property
     def scope(self) -> dict[str, Any]:  # type: ignore[override]
         """The ASGI scope that this request would have had over HTTP, with the handshake as ``websocket``."""
@@ -106,6 +113,8 @@ class RequestFactory:
         self._token_scheme = settings.token_scheme
         self._meta = self._base_meta(settings, meta or {})
         self._prefix = self._meta["SCRIPT_NAME"].rstrip("/")
+        #: The Host that Django found to be allowed; None until it was asked.
+        self.host: str | None = None
 
     def build(self, message: Request, cookie: str, *, trusted: bool) -> SocketRequest:
         """The request of a checked message; ``cookie`` is the Cookie header.
@@ -144,6 +153,15 @@ class RequestFactory:
     def opening(self) -> SocketRequest:
         """The handshake itself as a GET, to ask Django about host and scheme."""
         return self.build(Request(url="/", method="GET"), "", trusted=False)
+
+    def has_host_of(self, meta: Mapping[str, Any]) -> bool:
+        """Whether the connection's own headers say the host in this META."""
+        own = self._meta
+        return (
+            meta.get("HTTP_HOST") is own.get("HTTP_HOST")
+            and meta.get("HTTP_X_FORWARDED_HOST") is own.get("HTTP_X_FORWARDED_HOST")
+            and meta["SERVER_NAME"] is own["SERVER_NAME"]
+        )
 
     def scope(self, request: SocketRequest) -> dict[str, Any]:
         handshake, meta = self.handshake, request.META
