@@ -21,6 +21,7 @@ settings.load_profile("default")
 
 # What Django does on the loop by itself, here as under its own ASGI handler.
 DJANGO_MAY_BLOCK = {
+    "coverage/collector.py": {"lock_data"},  # and what the measuring of coverage does
     "django/core/handlers/asgi.py": {"read_body"},
     "django/http/request.py": {"_load_post_and_files", "body"},
     "django/http/response.py": {"set_headers"},

@@ -147,7 +147,7 @@ class PoolRunner:
 
     def _start_task(self, work: Any, context: contextvars.Context, sink: Sink) -> None:
         task = self.loop.create_task(work, context=context.copy())
-        task.add_done_callback(lambda _: sink.finished())
+        task.add_done_callback(functools.partial(_task_done, sink))
         sink.running(task)
 
     async def _run_async(self, call: Call, sink: Sink) -> None:
@@ -318,6 +318,12 @@ def carried_locals() -> Callable[[], None]:
         set_script_prefix(prefix)
 
     return restore
+
+
+def _task_done(sink: Sink, task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("An answer could not be sent", exc_info=error)
+    sink.finished()
 
 
 def _failure(error: BaseException, call: Call) -> WSRequestError:
