@@ -1,47 +1,49 @@
 """Django's middleware chain, once for synchronous views and once for asynchronous ones.
 
-:class:`SyncHandler` is Django's chain in its synchronous mode; the caller runs it whole in one thread hop.
-
-:class:`AsyncHandler` is Django's chain in its asynchronous mode with one change: where ``MiddlewareMixin`` would hop to
-a thread for each hook of each middleware (16 hops for the default seven), hooks that follow one another share one.
-A middleware that is asynchronous itself, or that overrides ``__call__``, is kept exactly as Django adapts it. Order,
-short-circuits and the conversion of exceptions are Django's: its ``BaseHandler`` still runs the view.
+Each handler is made once and runs one request whole: :class:`SyncHandler` in the calling thread (one hop of the
+caller), :class:`AsyncHandler` on the loop, with the synchronous hooks on a thread.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
-from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.core.handlers.base import BaseHandler
-from django.core.handlers.exception import convert_exception_to_response, response_for_exception
 from django.core.signals import request_finished, request_started, setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix, set_urlconf
-from django.utils.deprecation import MiddlewareMixin
 from django.utils.log import log_response
-from django.utils.module_loading import import_string
 
+from wsrequest.lifecycle.chain import AsyncGetResponse, FusingHandler, GetResponse, Hook, Hooks
 from wsrequest.lifecycle.hop import hop, hop_anywhere
 
-Hook = Callable[..., Any]
-AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
-logger = logging.getLogger("wsrequest")
-
-
-class SyncHandler(BaseHandler):
+class SyncHandler(FusingHandler):
     """The chain for synchronous views. (An async view works too, by Django's ``async_to_sync``.)"""
 
     def __init__(self) -> None:
-        self.load_middleware(is_async=False)
+        self._view_middleware = [
+            cast("Any", self.adapt_method_mode(False, hook)) for hook in self.load()
+        ]
+
+    def fuse(self, run: Sequence[Any], inner: GetResponse) -> GetResponse:
+        if not run:
+            return inner
+        hooks = Hooks(run)
+
+        def fused(request: HttpRequest) -> HttpResponseBase:
+            response, elements = hooks.call_before(request)
+            if response is None:
+                response = inner(request)
+            return hooks.call_after(request, response, elements)
+
+        return fused
 
     def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Run the request, from ``request_started`` on; the caller closes the response, which ends the request."""
@@ -54,16 +56,38 @@ class SyncHandler(BaseHandler):
         return _owned(self, request, response)
 
 
-class AsyncHandler(BaseHandler):
-    """The chain for asynchronous views, with the synchronous hooks fused."""
+class AsyncHandler(FusingHandler):
+    """The chain for asynchronous views. Where ``MiddlewareMixin`` would hop to a thread for each hook of each
+    middleware (16 hops for the default seven), hooks that follow one another share one."""
 
-    if TYPE_CHECKING:  # Django's own, which its stubs leave out
-        _get_response_async: AsyncGetResponse
-        _template_response_middleware: list[Callable[..., Any]]
-        _exception_middleware: list[Callable[..., Any]]
+    is_async = True
 
     def __init__(self) -> None:
-        self.load_middleware(is_async=True)
+        self._hop = hop_anywhere if _hooks_are_djangos_own() else hop
+        resolution = _Resolution(self)
+        hooks = self.load((resolution,), (_Edge(self),))
+        self._view_middleware = resolution.complete(hooks)
+
+    def fuse(self, run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
+        if not run:
+            return inner
+        hop, hooks = self._hop, Hooks(run)
+        # The view hooks are known only when all middleware is loaded, and this handler is made before.
+        resolution = run[-1] if isinstance(run[-1], _Resolution) else None
+        hops_before = len(hooks.before) > (resolution is not None)
+
+        async def fused(request: HttpRequest) -> HttpResponseBase:
+            if hops_before or (resolution is not None and resolution.needs_thread):
+                response, elements = await hop(hooks.call_before, request)
+            else:
+                response, elements = hooks.call_before(request)
+            if response is None:
+                response = await inner(request)
+            if any(depth < elements for depth, _ in hooks.after):
+                response = await hop(hooks.call_after, request, response, elements)
+            return response
+
+        return fused
 
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Run the request. A response that is not a stream comes back closed already: its end (``request_finished``,
@@ -77,70 +101,10 @@ class AsyncHandler(BaseHandler):
             raise
         return response
 
-    def load_middleware(self, is_async: bool = True) -> None:
-        """As ``BaseHandler.load_middleware``, but for the fusing: ``run`` holds the middleware whose hooks will share
-        hops, ``inner`` is the handler within them."""
-        self._template_response_middleware = []
-        self._exception_middleware = []
-        self._hop = hop_anywhere if _hooks_are_djangos_own() else hop
-        resolution = _Resolution(self)
-        run: tuple[Any, ...] = (resolution,)
-        inner: Any = convert_exception_to_response(self._get_response_async)
-        inner_is_async = True
-        for path in reversed(django_settings.MIDDLEWARE):
-            middleware = import_string(path)
-            can_sync = getattr(middleware, "sync_capable", True)
-            can_async = getattr(middleware, "async_capable", False)
-            if not can_sync and not can_async:
-                raise RuntimeError(f"Middleware {path} must be sync_capable or async_capable.")
-            in_async_mode = can_async and (inner_is_async or not can_sync)
-            handler = self._adapt(_fuse(run, inner, self._hop), inner_is_async, in_async_mode, path)
-            try:
-                instance = middleware(handler)
-            except MiddlewareNotUsed as unused:
-                if str(unused) and django_settings.DEBUG:
-                    logger.debug("MiddlewareNotUsed(%r): %s", path, unused)
-                continue
-            if instance is None:
-                raise ImproperlyConfigured(f"Middleware factory {path} returned None.")
-            self._collect_hooks(instance, resolution.hooks)
-            if in_async_mode and _is_fusible(instance):
-                if not inner_is_async:
-                    inner, inner_is_async = handler, True
-                run = (instance, *run)
-            else:
-                run, inner, inner_is_async = (
-                    (),
-                    convert_exception_to_response(instance),
-                    in_async_mode,
-                )
-        self._view_middleware = resolution.complete()
-        self._middleware_chain = _fuse(
-            (_Edge(self), *run),
-            self._adapt(inner, inner_is_async, True, "the chain"),
-            self._hop,
-        )
-
-    def _collect_hooks(self, instance: Any, view_hooks: list[Callable[..., Any]]) -> None:
-        if hasattr(instance, "process_view"):
-            view_hooks.insert(0, instance.process_view)
-        if hasattr(instance, "process_template_response"):
-            hook = self.adapt_method_mode(True, instance.process_template_response)
-            self._template_response_middleware.append(hook)
-        if hasattr(instance, "process_exception"):
-            # Django calls these synchronously in either mode.
-            hook = self.adapt_method_mode(False, instance.process_exception)
-            self._exception_middleware.append(hook)
-
     def resolve_request(self, request: HttpRequest) -> Any:
         """The match that the fused hop found already, or Django's own look-up."""
         resolved = request.__dict__.get(_RESOLVED)
         return super().resolve_request(request) if resolved is None else resolved.match
-
-    def _adapt(self, handler: Any, is_async: bool, to_async: bool, name: str) -> Any:
-        return self.adapt_method_mode(
-            to_async, handler, is_async, debug=django_settings.DEBUG, name=f"middleware {name}"
-        )
 
 
 def sync_handler() -> SyncHandler:
@@ -222,7 +186,7 @@ class _Resolution:
 
     def __init__(self, handler: AsyncHandler) -> None:
         self._handler = handler
-        self.hooks: list[Callable[..., Any]] = []
+        self.hooks: list[Hook] = []
         self._fused = False
         self.needs_thread = False
 
@@ -238,14 +202,15 @@ class _Resolution:
                 break
         request.__dict__[_RESOLVED] = _Resolved(match, response)
 
-    def complete(self) -> list[Callable[..., Awaitable[HttpResponseBase | None]]]:
+    def complete(self, hooks: list[Hook]) -> list[Any]:
         """All hooks are known: what BaseHandler is to call as view middleware. Where all are synchronous, they were
         called here, and it only asks for the response."""
+        self.hooks = hooks
         self._fused = not any(iscoroutinefunction(hook) for hook in self.hooks)
         self.needs_thread = self._fused and bool(self.hooks)
         if self._fused:
             return [self._response] if self.hooks else []
-        return [cast("Any", self._handler.adapt_method_mode(True, hook)) for hook in self.hooks]
+        return [self._handler.adapt_method_mode(True, hook) for hook in self.hooks]
 
     async def _response(self, request: HttpRequest, *args: Any) -> HttpResponseBase | None:
         resolved: _Resolved = request.__dict__[_RESOLVED]
@@ -262,76 +227,6 @@ def _hooks_are_djangos_own() -> bool:
         getattr(receiver, "__module__", "").startswith("django.")
         for receiver in (*receivers, *async_receivers)
     )
-
-
-def _is_fusible(instance: Any) -> bool:
-    """Whether all that this middleware does is in plain synchronous hooks, called in MiddlewareMixin's own order."""
-    kind = type(instance)
-    return (
-        isinstance(instance, MiddlewareMixin)
-        and kind.__call__ is MiddlewareMixin.__call__
-        and kind.__acall__ is MiddlewareMixin.__acall__
-        and not iscoroutinefunction(getattr(instance, "process_request", None))
-        and not iscoroutinefunction(getattr(instance, "process_response", None))
-    )
-
-
-def _fuse(run: Sequence[Any], inner: AsyncGetResponse, hop: Callable[..., Any]) -> AsyncGetResponse:
-    """A handler that runs the hooks of these elements (the outermost first) around ``inner``, in two hops at most."""
-    if not run:
-        return inner
-    before = [getattr(element, "process_request", None) for element in run]
-    after = [getattr(element, "process_response", None) for element in run]
-    # The view hooks are known only when all middleware is loaded, and this handler is made before.
-    resolution = run[-1] if isinstance(run[-1], _Resolution) else None
-    hops_before = any(before[:-1] if resolution else before)
-
-    async def fused(request: HttpRequest) -> HttpResponseBase:
-        if hops_before or (resolution is not None and resolution.needs_thread):
-            response, depth = await hop(_call_before, before, request)
-        else:
-            response, depth = _call_before(before, request)
-        if response is None:
-            response = await inner(request)
-        if any(after[:depth]):
-            response = await hop(_call_after, after[:depth], request, response)
-        return cast("HttpResponseBase", response)
-
-    return fused
-
-
-# The two below do what nested middleware would do: an element whose ``process_request`` answered sees the response in
-# its own ``process_response``, one that raised does not, and each exception becomes a response before the next
-# element outward sees it.
-
-
-def _call_before(
-    hooks: Sequence[Hook | None], request: HttpRequest
-) -> tuple[HttpResponseBase | None, int]:
-    """The response, if an element gave one, and how many elements are to see the response on its way out."""
-    for depth, hook in enumerate(hooks):
-        if hook is None:
-            continue
-        try:
-            response = hook(request)
-        except Exception as error:  # noqa: BLE001 (as convert_exception_to_response does)
-            return response_for_exception(request, error), depth
-        if response:
-            return response, depth + 1
-    return None, len(hooks)
-
-
-def _call_after(
-    hooks: Sequence[Hook | None], request: HttpRequest, response: HttpResponseBase
-) -> HttpResponseBase:
-    for hook in reversed(hooks):
-        if hook is None:
-            continue
-        try:
-            response = hook(request, response)
-        except Exception as error:  # noqa: BLE001 (as above)
-            response = response_for_exception(request, error)
-    return response
 
 
 def _start(handler: BaseHandler, request: HttpRequest) -> None:

@@ -238,7 +238,7 @@ class RequestFactory:
         path, _, query = url.partition("#")[0].partition("?")
         path, prefix = _decoded(path), self._prefix
         if not prefix:
-            return "/" + path.replace("/", "", 1), path or "/", query
+            return path if path[:1] == "/" else f"/{path.replace('/', '', 1)}", path or "/", query
         if path == prefix or path.startswith(f"{prefix}/"):
             return path, path[len(prefix) :] or "/", query
         return f"{prefix}/{path.replace('/', '', 1)}", path or "/", query
