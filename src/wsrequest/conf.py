@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from wsrequest.errors import ConfigurationError
 
@@ -64,10 +65,29 @@ class Settings:
     max_in_flight: int = 32
     #: ... and that wait there; past both the socket is not read.
     max_queued: int = 128
+    #: Seconds after which a request is answered 504; a message's ``timeout`` can only shorten it.
+    request_timeout: float | None = None
+    #: Messages of one connection: so many at once, and so many a second after that; then 429.
+    message_burst: int = 2_000
+    messages_per_second: float | None = 1_000
     #: Bytes that wait to be sent to one connection; past it no request is started, and streams pause.
     max_outbox_bytes: int = 1024 * 1024
     #: Connections in this process; one more is refused with 503 (or closed with 4101).
     max_connections: int | None = 10_000
+    #: ... of one user: past it the newest is closed (4101) ...
+    max_connections_per_user: int | None = 100
+    #: ... and of one network address: one more is refused as above.
+    max_connections_per_address: int | None = 1_000
+    #: A connection without a user for so long is closed (4011).
+    idle_anonymous_timeout: float | None = None
+    #: Dotted path to a callable that is asked, as a view, whether a connection may be opened.
+    handshake: str | None = None
+    #: Seconds that this may take.
+    handshake_timeout: float | None = 10
+    #: Seconds before a token's expiry at which the client is told.
+    expiring_notice: float = 60
+    #: Seconds that requests under way have when the server shuts down.
+    grace_time: float = 20
     #: Announced in ``hello``; a client that negotiated a subprotocol and is silent for two is closed (4201).
     ping_interval: float | None = 20
     #: Names (lower case) of response headers that don't go on the wire.
@@ -81,8 +101,17 @@ class Settings:
 NAMES = tuple(field.name.upper() for field in fields(Settings))
 
 _STRINGS = {"path", "token_scheme"}
+_DOTTED_PATHS = {"handshake"}
 _HEADER_NAMES = {"omit_response_headers", "handshake_headers"}
-_FLOATS = {"ping_interval"}
+_FLOATS = {
+    "expiring_notice",
+    "grace_time",
+    "handshake_timeout",
+    "idle_anonymous_timeout",
+    "messages_per_second",
+    "ping_interval",
+    "request_timeout",
+}
 _MAY_BE_NONE = {field.name for field in fields(Settings) if "None" in str(field.type)}
 
 
@@ -119,6 +148,8 @@ def _problem(name: str, value: Any) -> str | None:
         if not isinstance(value, str):
             return "must be a string."
         return "must begin with a slash." if name == "path" and value[:1] != "/" else None
+    if name in _DOTTED_PATHS:
+        return _import_problem(value)
     if name in _HEADER_NAMES:
         is_group = isinstance(value, list | tuple | set | frozenset)
         if not (is_group and all(isinstance(header, str) for header in value)):
@@ -128,6 +159,16 @@ def _problem(name: str, value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
         return f"must be {'a number' if name in _FLOATS else 'an integer'} greater than 0."
     return None
+
+
+def _import_problem(path: Any) -> str | None:
+    if not isinstance(path, str):
+        return "must be a dotted path to a callable."
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        return f"can't be imported: {error}"
+    return None if callable(found) else "must be a dotted path to a callable."
 
 
 @functools.cache

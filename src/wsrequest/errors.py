@@ -11,16 +11,23 @@
     │   ├── TooManyKeys           400  an object with more than MAX_KEYS
     │   ├── DuplicateId           409  an id that is still in flight
     │   ├── MessageTooLarge       413  a frame past MAX_MESSAGE_BYTES
-    │   └── NotSupported          501  a message kind that this server does not speak
+    │   ├── RateLimited           429  past MESSAGES_PER_SECOND; ``retry_after``
+    │   ├── NotSupported          501  a message kind that this server does not speak
+    │   └── GoingAway             503  this server shuts down; ``retry_after``
     ├── ExchangeError           a request that was not answered by its view
+    │   ├── Cancelled             499  the client sent ``cancel``
     │   ├── ViewFailed            500  an exception got past Django's own handling
-    │   └── Cancelled             499  the client sent ``cancel``
+    │   ├── ShutDown              503  the server shut down before there was an answer
+    │   └── TimedOut              504  no answer began within ``timeout`` or REQUEST_TIMEOUT
     ├── HandshakeRefused        the WebSocket was not opened: an HTTP ``status`` or a ``close_code``
     │   ├── OriginRefused         403 / 4003
     │   ├── HostRefused           403 / 4003
     │   ├── PathUnknown           404 / 4003
+    │   ├── HookRefused           as the hook said / 4003
     │   ├── NoCommonVersion       400 / 4001
-    │   └── TooManyConnections    503 / 4101
+    │   ├── BadToken              400 / 4000
+    │   ├── TooManyConnections    503 / 4101
+    │   └── HandshakeTimedOut     503 / 4100
     └── ConfigurationError      the WSREQUEST setting is wrong
 
 The facts are attributes; the sentence is ``str(error)``, says what to do, and never holds an exception's
@@ -36,13 +43,14 @@ class WSRequestError(Exception):
     """The root of the tree.
 
     ``status`` is the HTTP status, ``code`` the name that programs test, ``close_code`` the WebSocket close
-    code where the error ends the connection.
+    code where the error ends the connection, ``retry_after`` the seconds after which another try makes sense.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     code: ClassVar[str] = "internal_error"
     close_code: ClassVar[int | None] = None
     sentence: ClassVar[str] = "Something went wrong on the server."
+    retry_after: int | None = None
 
     def __str__(self) -> str:
         return self.sentence
@@ -146,6 +154,30 @@ class DuplicateId(MessageError):
         return {"id": self.duplicate}
 
 
+class RateLimited(MessageError):
+    """More messages than MESSAGES_PER_SECOND, and MESSAGE_BURST is used up."""
+
+    status = 429
+    code = "rate_limited"
+    sentence = "Too many messages; wait for the seconds in retry-after."
+
+    def __init__(self, retry_after: int, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.retry_after = retry_after
+
+
+class GoingAway(MessageError):
+    """This server shuts down and starts no request any more."""
+
+    status = 503
+    code = "going_away"
+    sentence = "This server is shutting down; connect again and repeat the request."
+
+    def __init__(self, retry_after: int, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.retry_after = retry_after
+
+
 class NotSupported(MessageError):
     """A message that is well formed but asks for what this server does not offer: ``what``."""
 
@@ -174,6 +206,23 @@ class Cancelled(ExchangeError):
     status = 499
     code = "cancelled"
     sentence = "The request was cancelled."
+
+
+class ShutDown(ExchangeError):
+    """The server shut down, and its GRACE_TIME ended before the request did."""
+
+    status = 503
+    code = "shut_down"
+    sentence = "The server shut down before the request was done."
+    retry_after = 1
+
+
+class TimedOut(ExchangeError):
+    """The answer did not begin in time. A synchronous view can't be stopped: what it does, it may still have done."""
+
+    status = 504
+    code = "timeout"
+    sentence = "The request took longer than its timeout."
 
 
 class HandshakeRefused(WSRequestError):
@@ -207,6 +256,26 @@ class PathUnknown(HandshakeRefused):
     sentence = "There is no WebSocket at this path; see WSREQUEST['PATH']."
 
 
+class HookRefused(HandshakeRefused):
+    """The HANDSHAKE hook, or the middleware around it, answered with ``status``."""
+
+    code = "refused"
+    sentence = "The connection was refused."
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class BadToken(HandshakeRefused):
+    """The subprotocol entry ``wsrequest.token.`` is not followed by base64url of a token."""
+
+    status = 400
+    code = "bad_token"
+    close_code = 4000
+    sentence = "The token among the subprotocols must be base64url of UTF-8 text."
+
+
 class NoCommonVersion(HandshakeRefused):
     """The client offered subprotocols, and none that is spoken here."""
 
@@ -217,12 +286,23 @@ class NoCommonVersion(HandshakeRefused):
 
 
 class TooManyConnections(HandshakeRefused):
-    """This process has MAX_CONNECTIONS open already."""
+    """This process has MAX_CONNECTIONS open already, or MAX_CONNECTIONS_PER_ADDRESS from this address."""
 
     status = 503
     code = "too_many_connections"
     close_code = 4101
     sentence = "This server has as many connections as it may have; try again later."
+    retry_after = 5
+
+
+class HandshakeTimedOut(HandshakeRefused):
+    """The HANDSHAKE hook and the middleware around it took longer than HANDSHAKE_TIMEOUT."""
+
+    status = 503
+    code = "handshake_timeout"
+    close_code = 4100
+    sentence = "The server took too long to open the connection; try again later."
+    retry_after = 5
 
 
 class ConfigurationError(WSRequestError):

@@ -26,6 +26,7 @@ from wsrequest.errors import (
     TooManyKeys,
 )
 from wsrequest.protocol.messages import (
+    Auth,
     Cancel,
     ClientMessage,
     HeaderRules,
@@ -110,8 +111,13 @@ _REQUEST = msgspec.json.Decoder(Request)
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
 _NAMES = msgspec.json.Decoder(dict[str, Raw])
 _CONTROLS: dict[
-    str, msgspec.json.Decoder[Cancel] | msgspec.json.Decoder[Ping] | msgspec.json.Decoder[Pong]
+    str,
+    msgspec.json.Decoder[Cancel]
+    | msgspec.json.Decoder[Auth]
+    | msgspec.json.Decoder[Ping]
+    | msgspec.json.Decoder[Pong],
 ] = {
+    "auth": msgspec.json.Decoder(Auth),
     "cancel": msgspec.json.Decoder(Cancel),
     "ping": msgspec.json.Decoder(Ping),
     "pong": msgspec.json.Decoder(Pong),

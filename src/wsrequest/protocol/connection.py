@@ -8,18 +8,44 @@ the ``send_*`` methods turn answers into encoded messages, and time comes in as 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from math import ceil
+from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET, Raw, UnsetType
 
-from wsrequest.errors import DuplicateId, MessageError, WSRequestError
+from wsrequest.errors import DuplicateId, GoingAway, MessageError, RateLimited, WSRequestError
 from wsrequest.protocol.codec import JSONCodec, Limits
-from wsrequest.protocol.messages import Cancel, Chunk, Control, End, Ping, Pong, Request, Response
+from wsrequest.protocol.messages import (
+    Auth,
+    Cancel,
+    Chunk,
+    ClientMessage,
+    Control,
+    End,
+    Notice,
+    Ping,
+    Pong,
+    Request,
+    Response,
+    check_token,
+)
+from wsrequest.protocol.rate import TokenBucket
 
 ExchangeId = int | str | None
 
-#: What a frame asks for: start a request, cancel one, or send these bytes (an encoded message) back.
-Event = Request | Cancel | bytes
+#: How many times its burst a peer may send before the connection is closed for it.
+FLOOD = 10
+
+
+class Close(NamedTuple):
+    """The peer may not go on: close the connection with this code."""
+
+    code: int
+
+
+#: What a frame asks for: start a request, cancel one, take over a token, close, or send these bytes (an encoded
+#: message) back.
+Event = Request | Cancel | Auth | Close | bytes
 
 
 class Connection:
@@ -38,23 +64,32 @@ class Connection:
         negotiated: bool,
         now: float,
         ping_interval: float | None,
+        rate: float | None = None,
+        burst: int = 1,
     ) -> None:
         """``negotiated``: the client asked for a subprotocol, so it takes arrays and control messages.
-        ``now`` and ``ping_interval`` are seconds on the caller's clock."""
+        ``now`` and ``ping_interval`` are seconds on the caller's clock; ``rate`` is messages a second, with
+        ``burst`` at once."""
         self.codec = codec
         self.limits = limits
         self.negotiated = negotiated
         self.open: set[int | str] = set()
         self._last_heard = now
         self._ping_interval = ping_interval if negotiated else None
+        self._bucket = TokenBucket(rate, burst, now) if rate is not None else None
+        self._flood = TokenBucket(rate, FLOOD * burst, now) if rate is not None else None
+        #: Set when this side is about to close: the seconds after which a request refused now may be sent elsewhere.
+        self.leaving: int | None = None
 
     def receive(self, frame: str | bytes, now: float) -> Iterator[Event]:
         """What the frame asks for, in its order and made one by one. Raises nothing, whatever the frame holds."""
         self.heard(now)
         for message in self.codec.decode(frame, self.limits):
-            event = self._event(message)
+            event = self._limited(message, now) or self._event(message)
             if event is not None:
                 yield event
+                if isinstance(event, Close):
+                    return
 
     def heard(self, now: float) -> None:
         """The peer is known to be there."""
@@ -68,7 +103,19 @@ class Connection:
 
     def send_hello(self, data: dict[str, Any]) -> bytes:
         """The first message to a client that negotiated a subprotocol."""
-        return self.codec.encode(Control(control="hello", data=data))
+        return self.send_control("hello", data)
+
+    def send_control(self, name: str, data: dict[str, Any]) -> bytes:
+        """About the connection itself; only for a client that negotiated a subprotocol."""
+        return self.codec.encode(Control(control=name, data=data))
+
+    def send_notice(self, event: str, data: Any) -> bytes:
+        """What the application tells this connection; only for a client that negotiated a subprotocol."""
+        return self.codec.encode(Notice(event=event, data=data))
+
+    def send_accepted(self, id: ExchangeId) -> bytes:
+        """The answer to ``auth``: 204."""
+        return self.codec.encode(Response(id=UNSET if id is None else id, status=204, headers={}))
 
     def send_response(
         self,
@@ -118,21 +165,47 @@ class Connection:
         self._close(id)
         return self._error(UNSET if id is None else id, error)
 
-    def _event(self, message: Request | Cancel | Ping | Pong | MessageError) -> Event | None:
+    def _limited(self, message: ClientMessage | MessageError, now: float) -> Event | None:
+        """What becomes of a message that is one too many: requests are refused. What ends something, or asks for
+        nothing, is counted, too, but served."""
+        if self._bucket is None or self._flood is None:
+            return None
+        wait = self._bucket.take(now)
+        if self._flood.take(now):
+            return Close(4029)
+        if wait and isinstance(message, Request | Auth | MessageError):
+            return self._refuse(RateLimited(ceil(wait), message.id))
+        return None
+
+    def _event(self, message: ClientMessage | MessageError) -> Event | None:
         if isinstance(message, Request):
-            if message.id is None:
+            if message.id is None or message.id not in self.open:
+                if self.leaving is not None:
+                    return self._refuse(GoingAway(self.leaving, message.id))
+                if message.id is not None:
+                    self.open.add(message.id)
                 return message
-            if message.id in self.open:
-                return self._error(None, DuplicateId(message.id))
-            self.open.add(message.id)
-            return message
+            return self._error(None, DuplicateId(message.id))
         if isinstance(message, Cancel):
             return message
+        if isinstance(message, Auth):
+            return self._checked(message)
         if isinstance(message, Ping):
             return self.codec.encode(Pong(pong=message.ping))
         if isinstance(message, MessageError):
             return self._refuse(message)
         return None
+
+    def _checked(self, message: Auth) -> Event:
+        """``auth`` is answered at once, so its id need only be free."""
+        if message.id is not None and message.id in self.open:
+            return self._error(None, DuplicateId(message.id))
+        try:
+            if message.auth is not None:
+                check_token("auth", message.auth, message.id)
+        except MessageError as error:
+            return self._refuse(error)
+        return message
 
     def _refuse(self, error: MessageError) -> bytes:
         if error.id is None:
@@ -142,8 +215,11 @@ class Connection:
         return self._error(error.id, error)
 
     def _error(self, id: ExchangeId | UnsetType, error: WSRequestError) -> bytes:
+        headers = _ERROR_HEADERS
+        if error.retry_after is not None:
+            headers = headers | {"retry-after": str(error.retry_after)}
         return self.codec.encode(
-            Response(id=id, status=error.status, headers=_ERROR_HEADERS, data=error.as_data())
+            Response(id=id, status=error.status, headers=headers, data=error.as_data())
         )
 
     def _close(self, id: ExchangeId) -> None:

@@ -1,7 +1,7 @@
 """The messages of ``PROTOCOL.md`` as msgspec Structs, and the rules for a single message.
 
-Client to server: :class:`Request`, :class:`Cancel`, :class:`Ping`.
-Server to client: :class:`Response`, :class:`Chunk`, :class:`End`, :class:`Pong`, :class:`Control`.
+Client to server: :class:`Request`, :class:`Cancel`, :class:`Auth`, :class:`Ping`.
+Server to client: :class:`Response`, :class:`Chunk`, :class:`End`, :class:`Pong`, :class:`Control`, :class:`Notice`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ Id = Annotated[int, Meta(ge=1, le=2**53 - 1)] | Annotated[str, Meta(max_length=6
 #: Methods whose ``data`` object is a query string rather than a body.
 QUERY_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "SUBSCRIBE"})
 
+#: Methods that a ``key`` means nothing for: run twice, they do what they do when run once (RFC 9110, 9.2.1).
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "SUBSCRIBE"})
+
 
 class Request(Struct, gc=False):
     """A message that becomes an ``HttpRequest`` (PROTOCOL.md, "Request").
@@ -35,6 +38,17 @@ class Request(Struct, gc=False):
     token: str | None = None
     headers: dict[str, str] | None = None
     encoding: Literal["base64", "text"] | None = None
+    #: Milliseconds from its arrival to the start of the answer.
+    timeout: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+    #: The idempotency key.
+    key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+
+class Auth(Struct, gc=False):
+    """``{"id": id, "auth": token or null}``: the token of the connection from now on; answered 204."""
+
+    auth: str | None
+    id: Id | None = None
 
 
 class Cancel(Struct, gc=False):
@@ -99,8 +113,18 @@ class Control(Struct, gc=False):
     data: dict[str, Any]
 
 
-ClientMessage = Request | Cancel | Ping | Pong
-ServerMessage = Response | Chunk | End | Pong | Control
+class Notice(Struct, gc=False):
+    """``{"event": name, "data": ...}``, without an id: what the application tells this connection."""
+
+    event: str
+    data: Any
+
+
+ClientMessage = Request | Cancel | Auth | Ping | Pong
+ServerMessage = Response | Chunk | End | Pong | Control | Notice
+
+#: Event names that belong to subscriptions.
+RESERVED_EVENTS = frozenset({"patch", "replace", "lost", "join", "leave"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +183,17 @@ def checked(request: Request, rules: HeaderRules) -> Request:
     if not url.isprintable() and _BAD_IN_URL(url):
         raise InvalidField("url", "percent-encode control characters", request.id)
     request.method = _checked_method(request)
-    if request.token is not None and _is_bad_value(request.token):
-        raise InvalidField("token", "has a NUL, CR or LF in it", request.id)
+    if request.token is not None:
+        check_token("token", request.token, request.id)
     if request.headers:
         request.headers = _checked_headers(request.headers, request, rules)
     return request
+
+
+def check_token(field: str, token: str, id: int | str | None) -> None:
+    """Raise InvalidField for a token that can't stand in a header."""
+    if _is_bad_value(token):
+        raise InvalidField(field, "has a NUL, CR or LF in it", id)
 
 
 def _checked_method(request: Request) -> str:

@@ -118,8 +118,8 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
     can_deny = "websocket.http.response" in (scope.get("extensions") or {})
     if can_deny and not isinstance(refusal, NoCommonVersion):
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        if refusal.status == 503:
-            headers.append((b"retry-after", b"5"))
+        if refusal.retry_after is not None:
+            headers.append((b"retry-after", str(refusal.retry_after).encode()))
         await send(
             {"type": "websocket.http.response.start", "status": refusal.status, "headers": headers}
         )
