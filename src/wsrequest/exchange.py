@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from wsrequest.errors import Cancelled, ViewFailed, WSRequestError
+from wsrequest.errors import Cancelled, ShutDown, TimedOut, ViewFailed, WSRequestError
 from wsrequest.lifecycle.cookies import CookieJar
+from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply, text_data
 from wsrequest.outbox import Outbox
 from wsrequest.protocol.connection import Connection
-from wsrequest.protocol.messages import Request
+from wsrequest.protocol.messages import SAFE_METHODS, Request
 
 
 class Owner(Protocol):
@@ -29,6 +31,9 @@ class Owner(Protocol):
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
 
+    def learn(self, identity: Identity) -> None:
+        """A request that bore the connection's own credentials was this user's."""
+
 
 class Exchange:
     """One request and its answer: the sink of a runner. Whatever comes after the exchange's end goes nowhere."""
@@ -40,11 +45,16 @@ class Exchange:
         "_session",
         "_streaming",
         "_task",
+        "_timer",
+        "factory",
         "message",
     )
 
-    def __init__(self, session: Owner, message: Request) -> None:
+    def __init__(self, session: Owner, message: Request, factory: RequestFactory) -> None:
+        """``factory`` makes its request, with the token that held when the message arrived."""
         self.message = message
+        self.factory = factory
+        self._timer: asyncio.TimerHandle | None = None
         self._session = session
         self._task: asyncio.Task[None] | None = None
         self._content_type = ""
@@ -52,17 +62,50 @@ class Exchange:
         self._ended = False
         self._interrupted = False
 
+    def limit(self, seconds: float | None) -> None:
+        """Answer 504 unless there is an answer within so many seconds, or the message's own ``timeout``."""
+        if self.message.timeout is not None:
+            own = self.message.timeout / 1000
+            seconds = own if seconds is None else min(own, seconds)
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, self._give_up, TimedOut())
+
     def cancel(self) -> None:
         """The client does not want the answer any more: say so, and stop what can be stopped."""
-        self._cut_short(Cancelled())
+        self._give_up(Cancelled())
+
+    def shut_down(self) -> None:
+        """The server does not wait any longer."""
+        if not self._ended:
+            self._give_up(ShutDown())
+
+    def stop(self) -> None:
+        """The peer is gone. An exchange that has ended already is only clearing up, and must not be disturbed; one that
+        has a key goes on: its answer is kept for the peer that asks for it again."""
+        if not self._ended:
+            self._ended = True
+            self._stop_timer()
+            if self.message.key is None or self.message.method in SAFE_METHODS:
+                self._interrupt()
+
+    def _give_up(self, error: WSRequestError) -> None:
+        self._cut_short(error)
         if not self._session.withdraw(self):
             self._interrupt()
 
-    def stop(self) -> None:
-        """The peer is gone. An exchange that has ended already is only clearing up, and must not be disturbed."""
-        if not self._ended:
-            self._ended = True
-            self._interrupt()
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _learn(self, reply: Reply) -> None:
+        """What the connection is to know of a response, even of one that comes too late for the client."""
+        if reply.set_cookies is not None:
+            self._session.jar.update(reply.set_cookies)
+        message = self.message
+        if message.token is None and "authorization" not in (message.headers or ()):
+            self._session.learn(reply.identity)
 
     def _interrupt(self) -> None:
         if self._task is not None:
@@ -88,8 +131,7 @@ class Exchange:
             self._interrupt()
 
     def respond(self, reply: Reply) -> None:
-        if reply.set_cookies is not None:
-            self._session.jar.update(reply.set_cookies)
+        self._learn(reply)
         if not self._ended:
             self._end(
                 self._session.connection.send_response(
@@ -107,9 +149,9 @@ class Exchange:
             self._end(self._session.connection.send_error(self.message.id, error))
 
     async def begin(self, head: Reply) -> None:
-        if head.set_cookies is not None:
-            self._session.jar.update(head.set_cookies)
+        self._learn(head)
         self._still_wanted()
+        self._stop_timer()
         self._content_type = head.headers.get("content-type", "")
         self._session.outbox.put(
             self._session.connection.send_response(
@@ -121,7 +163,7 @@ class Exchange:
 
     async def chunk(self, chunk: bytes) -> None:
         self._still_wanted()
-        data, encoding = text_data(chunk, self._content_type)
+        data, encoding = text_data(chunk, self._content_type, self._session.connection.codec)
         self._session.outbox.put(
             self._session.connection.send_chunk(self.message.id, data, encoding)
         )
@@ -149,5 +191,6 @@ class Exchange:
 
     def _end(self, message: bytes) -> None:
         self._ended = True
+        self._stop_timer()
         self._session.answered(self)
         self._session.outbox.put(message)

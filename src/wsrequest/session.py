@@ -1,9 +1,7 @@
 """One live connection: requests in, answers out, everything bounded.
 
-A request with an id starts at once, at most MAX_IN_FLIGHT of them at a time; those without an id run one after the
-other. While MAX_OUTBOX_BYTES wait to be sent no request starts and no stream goes on; while MAX_QUEUED more requests
-wait to start, the socket is not read.
-All of it happens on one event loop; nothing here needs a lock.
+While MAX_OUTBOX_BYTES wait to be sent no request starts and no stream goes on; while MAX_QUEUED more requests wait to
+start, the socket is not read. All of it happens on one event loop; nothing here needs a lock.
 """
 
 from __future__ import annotations
@@ -13,22 +11,39 @@ import contextlib
 import contextvars
 import logging
 import secrets
-from collections import deque
+from math import ceil
 from typing import Any, Protocol
 
+from django.dispatch import Signal
+from msgspec import UNSET
+
+from wsrequest.backlog import Backlog
 from wsrequest.conf import Settings
+from wsrequest.credentials import Credentials
+from wsrequest.errors import HandshakeTimedOut, HookRefused, TooManyConnections
 from wsrequest.exchange import Exchange
+from wsrequest.lifecycle.call import Call, OpeningCall
 from wsrequest.lifecycle.cookies import CookieJar
-from wsrequest.lifecycle.opening import verify_opening
+from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.opening import opening_view, verify_opening
 from wsrequest.lifecycle.request import RequestFactory, connection_only_headers
-from wsrequest.lifecycle.runner import Call, PoolRunner
+from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.lifecycle.websocket import WebSocket
 from wsrequest.outbox import Outbox
-from wsrequest.protocol.codec import JSONCodec, Limits
-from wsrequest.protocol.connection import Connection
+from wsrequest.protocol.codec import Codec, Limits
+from wsrequest.protocol.connection import Close, Connection
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
-from wsrequest.protocol.messages import Cancel, HeaderRules, Request
+from wsrequest.protocol.json import JSONCodec
+from wsrequest.protocol.messages import Auth, Cancel, HeaderRules, Request
+from wsrequest.protocol.msgpack import MsgpackCodec
+from wsrequest.protocol.tokens import token_among
+from wsrequest.registry import registry
+from wsrequest.signals import connection_closed, connection_opened
 
 logger = logging.getLogger("wsrequest")
+
+#: How messages are written, by the subprotocol that a client asks for.
+CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSONCodec(), MsgpackCodec())}
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
 #: at which WebSocket clients commonly stop reading.
@@ -55,67 +70,146 @@ class Transport(Protocol):
 
 
 class Session:
-    """The server's side of one connection, from the handshake to the close."""
+    """The server's side of one connection, from the handshake to the close.
+
+    A transport makes one, asks the project by :meth:`open`, accepts the WebSocket, and awaits :meth:`run`. Where it
+    does not come to that, it calls :meth:`leave`.
+    """
 
     def __init__(
         self, handshake: Handshake, transport: Transport, runner: PoolRunner, settings: Settings
     ) -> None:
         """To be made on the running loop. Raises :class:`~wsrequest.errors.HandshakeRefused`."""
         self.id = secrets.token_urlsafe(12)
-        self.subprotocol = choose_subprotocol(handshake.subprotocols, (JSONCodec.subprotocol,))
+        self.address = handshake.client[0] if handshake.client else None
+        #: The primary key of its user as a string; None for nobody.
+        self.identity: str | None = None
+        self.subprotocol = choose_subprotocol(handshake.subprotocols, CODECS)
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._runner = runner
         self._settings = settings
-        self._factory = RequestFactory(handshake, settings, meta={"wsrequest.connection": self.id})
-        self._opening = verify_opening(self._factory)
+        negotiated = self.subprotocol is not None
+        codec = CODECS[self.subprotocol or JSONCodec.subprotocol]
+        #: As requests see it.
+        self.websocket = WebSocket(self.id, codec.name, self._deliver if negotiated else None)
+        factory = RequestFactory(
+            handshake,
+            settings,
+            meta={"wsrequest.connection": self.id},
+            websocket=self.websocket,
+        )
+        self._secure, self._trusted = verify_opening(factory)
+        if token := token_among(handshake.subprotocols):
+            factory = factory.authorized(token)
         self._omitted = frozenset(settings.omit_response_headers)
         self.jar = CookieJar(handshake.header(b"cookie") or "")
         self.connection = Connection(
-            JSONCodec(),
+            codec,
             _limits(settings),
-            negotiated=self.subprotocol is not None,
+            negotiated=negotiated,
             now=self._loop.time(),
             ping_interval=settings.ping_interval,
+            rate=settings.messages_per_second,
+            burst=settings.message_burst,
         )
         self.outbox = Outbox(settings.max_outbox_bytes)
-        self._waiting: deque[Exchange] = deque()
-        self._in_order: deque[Exchange] = deque()
-        self._order_busy = False
-        self._running: set[Exchange] = set()
-        self._by_id: dict[int | str, Exchange] = {}
-        self._place = asyncio.Event()
+        self._backlog = Backlog(
+            settings.max_in_flight, settings.max_queued, self.outbox, self._start
+        )
+        self._reader: asyncio.Task[Any] | None = None
         self._reading = False
         self._close_code: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._sending_since: float | None = None
         self._gone = False
+        self._leaving = False
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
         self._context = contextvars.copy_context()
+        registry.admit(self, settings)
+        if negotiated:
+            self.outbox.put(self.connection.send_hello(self._hello()))
+        self._credentials = Credentials(
+            factory, settings.expiring_notice, self._token_expiring, self._forget_user
+        )
+
+    async def open(self) -> None:
+        """Ask the project's HANDSHAKE hook, and learn who it is. Raises :class:`~wsrequest.errors.HandshakeRefused`."""
+        settings, jar = self._settings, self.jar
+        view = opening_view(settings.handshake, jar)
+        if view is None:
+            return
+        cookie = jar.header_for(self._credentials.factory.handshake.path, secure=self._secure)
+        call = OpeningCall(self._credentials.factory, cookie, view)
+        try:
+            async with asyncio.timeout(settings.handshake_timeout):
+                reply = await self._runner.answer(call, self._context)
+        except TimeoutError:
+            raise HandshakeTimedOut from None
+        if settings.handshake is not None and not 200 <= reply.status < 300:
+            raise HookRefused(reply.status)
+        if reply.set_cookies is not None:
+            jar.update(reply.set_cookies)
+        if not self._is_now(reply.identity):
+            raise TooManyConnections
 
     async def run(self) -> None:
         """Serve the connection until the peer goes away, or has to."""
-        reader = asyncio.current_task()
-        assert reader is not None
-        if self.subprotocol is not None:
-            self.outbox.put(self.connection.send_hello(self._hello()))
-        writer = self._loop.create_task(self._write(reader))
-        self._watch(reader)
+        self._reader = asyncio.current_task()
+        assert self._reader is not None
+        if self._close_code is not None:
+            self._reader.cancel()
+        writer = self._loop.create_task(self._write())
+        self._watch()
+        self._watch_idle()
         try:
+            if connection_opened.has_listeners():
+                await self._runner.call(self._tell_receivers, connection_opened)
             await self._read()
         except asyncio.CancelledError:
             if self._close_code is None:
                 raise
-            reader.uncancel()  # it was _close that cancelled
+            self._reader.uncancel()  # it was close() that cancelled
             writer.cancel()  # nothing may follow a close
             with contextlib.suppress(Exception):  # a transport that failed, or takes too long
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self._transport.close(self._close_code)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
             writer.cancel()
             self._abandon()
+            self.leave()
+            if connection_closed.has_listeners():
+                self._runner.post(self._tell_receivers, connection_closed, code=self._close_code)
+
+    def leave(self) -> None:
+        """The connection counts no more, whether or not it was ever opened. May be called again."""
+        self._credentials.stop()
+        registry.leave(self)
+
+    def close(self, code: int) -> None:
+        """Close with this code, whatever is under way."""
+        if self._close_code is None and not self._gone:
+            self._close_code = code
+            if self._reader is not None:
+                self._reader.cancel()
+
+    def go_away(self, delay: float) -> None:
+        """Shutting down: tell the client (to come back after ``delay`` seconds), refuse new requests, and close with
+        4200 as soon as what is under way has ended."""
+        if self.subprotocol is not None:
+            self.outbox.put(self.connection.send_control("goaway", {"delay": round(delay, 3)}))
+        self.connection.leaving = ceil(delay)
+        self._leaving = True
+        self._close_if_done()
+
+    def cut_short(self) -> None:
+        """Shutting down, and the time for what is under way is over: answer 503, and close."""
+        for exchange in (*self._backlog.running, *self._backlog.waiting):
+            exchange.shut_down()
+        self._backlog.discard()
+        self._backlog.running.clear()
+        self._close_if_done()
 
     async def _read(self) -> None:
         while True:
@@ -126,31 +220,34 @@ class Session:
                 return
             for number, event in enumerate(self.connection.receive(frame, self._loop.time()), 1):
                 if isinstance(event, Request):
-                    await self._place_free()
+                    await self._backlog.place_free()
                     if not self._gone:
                         self._accept(event)
-                elif isinstance(event, Cancel):
-                    if exchange := self._by_id.get(event.cancel):
-                        exchange.cancel()
                 else:
-                    await self.outbox.room()
-                    self.outbox.put(event)
+                    await self._serve(event)
                 if number % EVENTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
                 if self._gone:
                     return
-            await self._place_free()
+            await self._backlog.place_free()
 
-    async def _place_free(self) -> None:
-        """Wait while as many requests are running and waiting as may be."""
-        most = self._settings.max_in_flight + self._settings.max_queued
-        while (
-            not self._gone and len(self._running) + len(self._waiting) + len(self._in_order) >= most
-        ):
-            self._place.clear()
-            await self._place.wait()
+    async def _serve(self, event: Cancel | Auth | Close | bytes) -> None:
+        """What is not a request, and done at once."""
+        if isinstance(event, Cancel):
+            if exchange := self._backlog.get(event.cancel):
+                exchange.cancel()
+        elif isinstance(event, Close):
+            self.close(event.code)
+            await asyncio.sleep(0)  # the cancellation arrives here
+        else:
+            if isinstance(event, Auth):
+                self._credentials.replace(event.auth)
+                self._forget_user()
+                event = self.connection.send_accepted(event.id)
+            await self.outbox.room()
+            self.outbox.put(event)
 
-    async def _write(self, reader: asyncio.Task[Any]) -> None:
+    async def _write(self) -> None:
         """Put whatever is waiting into one frame, for as long as there is a peer."""
         merged = MERGED_BYTES if self.subprotocol is not None else 0
         try:
@@ -161,54 +258,52 @@ class Session:
                 await self._transport.send(frame)
                 self._sending_since = None
                 self.outbox.sent(messages)
-                self._start_waiting()
+                self._backlog.start()
+                if self._leaving:
+                    self._close_if_done()
         except OSError:
             self._forsake()
         except Exception:
             logger.exception("Connection %s: the transport failed", self.id)
+            self.close(4105)
             self._forsake()
-            self._close(4105, reader)
 
     def _forsake(self) -> None:
         """Nobody reads any more: what is under way may end, and nothing new begins."""
         self._gone = True
         self.outbox.discard()
-        self._waiting.clear()
-        self._in_order.clear()
-        self._place.set()
-
-    def _accept(self, message: Request) -> None:
-        exchange = Exchange(self, message)
-        if message.id is None:
-            self._in_order.append(exchange)
-        else:
-            self._by_id[message.id] = exchange
-            self._waiting.append(exchange)
-        self._start_waiting()
-
-    def _start_waiting(self) -> None:
-        # An answer must not be lost, so none is made for which there is no room.
-        while len(self._running) < self._settings.max_in_flight and not self.outbox.full:
-            if self._in_order and not self._order_busy:
-                exchange = self._in_order.popleft()
-                self._order_busy = True
-            elif self._waiting:
-                exchange = self._waiting.popleft()
-            else:
-                return
-            self._running.add(exchange)
-            self._place.set()
-            self._runner.start(self._call(exchange.message), self._context, exchange)
-
-    def _call(self, message: Request) -> Call:
-        cookie = self.jar.header_for(message.url or "/", secure=self._opening.secure)
-        return Call(self._factory, message, cookie, self._opening.trusted, self._omitted)
+        self._backlog.discard()
 
     def _abandon(self) -> None:
         """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""
+        for timer in (self._heartbeat, self._idle):
+            if timer is not None:
+                timer.cancel()
+        waiting = self._backlog.waiting
         self._forsake()
-        for exchange in self._running:
+        for exchange in (*waiting, *self._backlog.running):
             exchange.stop()
+
+    def _accept(self, message: Request) -> None:
+        exchange = Exchange(self, message, self._credentials.factory)
+        exchange.limit(self._settings.request_timeout)
+        self._backlog.add(exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        cookie = self.jar.header_for(exchange.message.url or "/", secure=self._secure)
+        call = Call(
+            exchange.factory,
+            exchange.message,
+            cookie,
+            self._trusted,
+            self._omitted,
+            self.connection.codec,
+        )
+        self._runner.start(call, self._context, exchange)
+
+    def _close_if_done(self) -> None:
+        if self._backlog.empty and not self.outbox.size:
+            self.close(4200)
 
     def _hello(self) -> dict[str, Any]:
         settings = self._settings
@@ -221,52 +316,92 @@ class Session:
             },
         }
 
-    def _watch(self, reader: asyncio.Task[Any]) -> None:
+    def _deliver(self, event: str, data: bytes) -> None:
+        """Send a notice; any thread may call it. The data is JSON text."""
+        spliced = self.connection.codec.splice(data)
+        if spliced is None:
+            raise TypeError("This can't be said in MessagePack.")
+        message = self.connection.send_notice(event, spliced)
+        self._runner.on_loop(self._tell, message)
+
+    def _tell(self, message: bytes) -> None:
+        if self.outbox.full:
+            self.close(4102)  # rather than without a word of it
+        self.outbox.put(message)
+
+    def _tell_receivers(self, signal: Signal, **facts: Any) -> None:
+        signal.send_robust(WebSocket, connection=self.websocket, user=self.identity, **facts)
+
+    # Who it is.
+
+    def _is_now(self, identity: Identity) -> bool:
+        """The connection is this user's; False where it is one too many of his."""
+        if identity is UNSET or identity == self.identity:
+            return True
+        fits = registry.identify(self, identity, self._settings)
+        self._watch_idle()
+        return fits
+
+    def _forget_user(self) -> None:
+        self._is_now(None)
+
+    def _token_expiring(self, left: float) -> None:
+        if self.subprotocol is not None:
+            self.outbox.put(self.connection.send_control("expiring", {"in": ceil(left)}))
+
+    # Time.
+
+    def _watch_idle(self) -> None:
+        """A connection without a user may be idle for IDLE_ANONYMOUS_TIMEOUT only."""
+        timeout = self._settings.idle_anonymous_timeout
+        if self.identity is not None and self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        elif self.identity is None and self._idle is None and timeout is not None:
+            self._idle = self._loop.call_later(timeout, self.close, 4011)
+
+    def _watch(self) -> None:
         deadline = self.connection.deadline()
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._check_heartbeat, reader)
+            self._heartbeat = self._loop.call_at(deadline, self._check_heartbeat)
 
-    def _check_heartbeat(self, reader: asyncio.Task[Any]) -> None:
+    def _check_heartbeat(self) -> None:
         now = self._loop.time()
         if not self._reading and not self._stalled(now):
             # The peer may well have spoken: it is we who do not listen, being full.
             self.connection.heard(now)
         if (self.connection.deadline() or 0) > now:
-            self._watch(reader)
+            self._watch()
         else:
-            self._close(4201, reader)
+            self.close(4201)
 
     def _stalled(self, now: float) -> bool:
         """Whether the peer has not taken a frame for so long that it counts as silent."""
         since, interval = self._sending_since, self._settings.ping_interval
         return since is not None and interval is not None and now - since >= 2 * interval
 
-    def _close(self, code: int, reader: asyncio.Task[Any]) -> None:
-        self._close_code = code
-        reader.cancel()
-
     # Called by Exchange.
 
     def answered(self, exchange: Exchange) -> None:
         """The exchange's id may be used again."""
-        if exchange.message.id is not None:
-            self._by_id.pop(exchange.message.id, None)
+        self._backlog.answered(exchange)
 
     def withdraw(self, exchange: Exchange) -> bool:
         """Take a request out of the queue; False where it runs already."""
-        if exchange not in self._waiting:
-            return False
-        self._waiting.remove(exchange)
-        self._place.set()
-        return True
+        return self._backlog.withdraw(exchange)
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
-        self._running.discard(exchange)
-        if exchange.message.id is None:
-            self._order_busy = False
-        self._place.set()
-        self._start_waiting()
+        self._backlog.finished(exchange)
+        if self._leaving:
+            self._close_if_done()
+
+    def learn(self, identity: Identity) -> None:
+        """A request that bore the connection's own credentials was this user's."""
+        if self._gone or (identity is None and self._credentials.factory.authorization):
+            return  # that a session has no user says nothing of who bears a token
+        if not self._is_now(identity):
+            self.close(4101)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -12,6 +12,7 @@ from tests.project.gates import Gate
 from tests.support.client import connect
 from tests.support.memory import connection
 from tests.support.server import ServerThread
+from wsrequest.registry import registry
 
 
 @pytest.mark.parametrize("politely", [True, False])
@@ -89,7 +90,7 @@ async def test_nothing_is_left_of_many_connections(
         await asynchronous.cancelled.reached(15)
         await stream.cancelled.reached(15)
     await server.connections_gone()
-    assert server.application._connections == 0
+    assert not registry.sessions
     async with connect(server.ws) as peer:
         assert (await peer.request("/hello/"))["status"] == 200
 

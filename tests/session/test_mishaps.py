@@ -100,7 +100,7 @@ async def test_what_cannot_be_encoded_is_answered_500_and_frees_its_place(
             assert answer.get("id") == (number if with_id else None)
             assert "end" not in answer
         assert (await ask(peer, "/hello/", id=1))["data"] == "hello"
-        assert peer.session._running == set()
+        assert peer.session._backlog.running == set()
 
 
 async def test_a_cookie_with_seconds_for_a_date_is_a_cookie() -> None:
@@ -157,7 +157,7 @@ async def test_a_long_array_queues_no_more_than_it_may(
         def noting(message: Any) -> None:
             nonlocal most
             accept(message)
-            held = len(session._running) + len(session._waiting) + len(session._in_order)
+            held = len(session._backlog.running) + len(session._backlog.waiting)
             most = max(most, held)
 
         session._accept = noting  # type: ignore[method-assign]
@@ -210,7 +210,7 @@ async def test_a_peer_that_is_gone_while_a_frame_is_read(
         peer.transport.error = error()
         peer.session.outbox.put(b'{"pong":1}')  # something to send, and the writer finds out
         await settle()
-        assert not peer.session._waiting
+        assert not peer.session._backlog.waiting
         # The server reads on only to be told that there is nothing more.
         await peer.leave()
         await gate.cancelled.reached(2)

@@ -11,6 +11,7 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from wsrequest.asgi import get_asgi_application
+from wsrequest.registry import registry
 from wsrequest.transports.asgi import ASGIApplication
 
 PATIENCE = 20
@@ -188,7 +189,7 @@ async def test_a_peer_that_is_gone_before_it_is_answered(
     async with asyncio.timeout(PATIENCE):
         await application(scope(**facts), receive, send)
     assert sends == 1
-    assert application._connections == 0
+    assert not registry.sessions
 
 
 async def test_lifespan(application: ASGIApplication) -> None:

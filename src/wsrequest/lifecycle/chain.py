@@ -19,6 +19,7 @@ from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response, response_for_exception
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 
@@ -87,6 +88,14 @@ class FusingHandler(BaseHandler):
         inner = self._adapt(inner, inner_is_async, self.is_async, "the chain")
         self._middleware_chain = self.fuse((*outermost, *run), inner)
         return view_hooks
+
+    def resolve_request(self, request: HttpRequest) -> Any:
+        """As Django's, but for a request that names its view itself."""
+        view = getattr(request, "own_view", None)
+        if view is None:
+            return super().resolve_request(request)
+        request.resolver_match = ResolverMatch(view, (), {})
+        return request.resolver_match
 
     def _collect_hooks(self, instance: Any, view_hooks: list[Hook]) -> None:
         if hasattr(instance, "process_view"):

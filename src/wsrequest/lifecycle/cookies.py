@@ -40,6 +40,10 @@ class CookieJar:
         self._same_until = -math.inf
         self._cache()
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a cookie of this name, for any path."""
+        return any(name == kept for kept, _ in self._cookies)
+
     def header_for(self, url: str, *, secure: bool) -> str:
         """The Cookie header for a request of this url ("" for none)."""
         now = time.time()

@@ -113,9 +113,7 @@ class MessageThread(Executor):
         """The same, on any thread of the pool as long as the message has none of its own."""
         if self._leased is not None:
             return await self._call(self._leased.run_here, function, *args, **kwargs)
-        return await self._call(
-            self._pool.submit, _leaving_no_connection, function, *args, **kwargs
-        )
+        return await self._call(self._pool.submit, leaving_no_connection, function, *args, **kwargs)
 
     async def _call(
         self,
@@ -164,7 +162,7 @@ class MessageThread(Executor):
         return future
 
 
-def _leaving_no_connection(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def leaving_no_connection(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """What the end of a request does on its thread, where the request ends on another one."""
     try:
         return function(*args, **kwargs)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.module_loading import import_string
 
 from wsrequest.errors import HostRefused
+from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.protocol.handshake import check_origin
 
@@ -39,3 +46,34 @@ def verify_opening(factory: RequestFactory) -> Opening:
         django_settings.CSRF_TRUSTED_ORIGINS,
     )
     return Opening(secure, trusted)
+
+
+def opening_view(hook: str | None, jar: CookieJar) -> Callable[[HttpRequest], Any] | None:
+    """The view that answers a handshake: the project's hook (a dotted path), or without one, where there is a session,
+    a view that asks only who it is. None where there is nothing to ask."""
+    if hook is not None:
+        return _as_view(import_string(hook))
+    return _who_is_it if django_settings.SESSION_COOKIE_NAME in jar else None
+
+
+def _as_view(hook: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """The hook, which may return None for yes. Whether one has to be logged in is its own business."""
+
+    def view(request: HttpRequest) -> HttpResponseBase:
+        return _yes_or(hook(request))
+
+    async def aview(request: HttpRequest) -> HttpResponseBase:
+        return _yes_or(await hook(request))
+
+    chosen: Callable[[HttpRequest], Any] = aview if iscoroutinefunction(hook) else view
+    return login_not_required(chosen)
+
+
+def _yes_or(response: HttpResponseBase | None) -> HttpResponseBase:
+    return HttpResponse(status=204) if response is None else response
+
+
+@login_not_required
+def _who_is_it(request: HttpRequest) -> HttpResponse:
+    user = getattr(request, "user", None)
+    return HttpResponse(status=204 if user is not None and user.is_authenticated else 203)

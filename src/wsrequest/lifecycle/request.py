@@ -7,15 +7,16 @@ encoding.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from django.conf import settings as django_settings
 from django.core.exceptions import BadRequest
 from django.core.handlers.asgi import ASGIRequest
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils.encoding import repercent_broken_unicode
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
@@ -26,6 +27,7 @@ from wsrequest.protocol.messages import CLIENT_HEADERS, Request
 
 if TYPE_CHECKING:
     from wsrequest.conf import Settings
+    from wsrequest.lifecycle.websocket import WebSocket
 
 #: Handshake headers that speak of the client and hold for every request of the connection. The others are about the
 #: upgrade itself (Accept-Encoding, Range, Sec-WebSocket-*...) or change with each request (Referer, If-*, Content-*).
@@ -46,6 +48,11 @@ class SocketRequest(ASGIRequest):
     """The ``HttpRequest`` of a message. An ASGIRequest, so that ``isinstance`` checks and ``request.scope`` hold;
     ``request.environ`` is there too, for code that was written for WSGI."""
 
+    #: The connection by which the request came. A request over HTTP has no such attribute.
+    websocket: WebSocket
+    #: A view that answers instead of the one that the URLconf names.
+    own_view: Callable[[HttpRequest], Any] | None = None
+
     #: CsrfViewMiddleware and REST framework leave alone a request that bears this.
     _dont_enforce_csrf_checks: bool
 
@@ -59,6 +66,8 @@ class SocketRequest(ASGIRequest):
     ) -> None:
         # Not ASGIRequest.__init__: it would parse the same handshake headers again for each message.
         self._factory = factory
+        if factory.websocket is not None:
+            self.websocket = factory.websocket
         self.META = meta
         self.method = meta["REQUEST_METHOD"]
         self.path = path
@@ -106,10 +115,17 @@ class RequestFactory:
     """Makes the requests of one connection."""
 
     def __init__(
-        self, handshake: Handshake, settings: Settings, *, meta: Mapping[str, Any] | None = None
+        self,
+        handshake: Handshake,
+        settings: Settings,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        websocket: WebSocket | None = None,
     ) -> None:
-        """``meta`` is added to every request's META, where neither handshake nor message says otherwise."""
+        """``meta`` is added to every request's META, where neither handshake nor message says otherwise;
+        ``websocket`` becomes every request's attribute of this name."""
         self.handshake = handshake
+        self.websocket = websocket
         self._token_scheme = settings.token_scheme
         self._meta = self._base_meta(settings, meta or {})
         self._prefix = self._meta["SCRIPT_NAME"].rstrip("/")
@@ -143,16 +159,39 @@ class RequestFactory:
         if body is not None:
             meta["CONTENT_LENGTH"] = str(len(body))
         if message.token is not None:
-            token = f"{self._token_scheme} {message.token}"
-            meta["HTTP_AUTHORIZATION"] = token if token.isascii() else _latin1(token)
+            meta["HTTP_AUTHORIZATION"] = self._authorization(message.token)
         request = SocketRequest(self, meta, path, path_info, body or b"")
         if trusted:
             request._dont_enforce_csrf_checks = True
         return request
 
-    def opening(self) -> SocketRequest:
-        """The handshake itself as a GET, to ask Django about host and scheme."""
-        return self.build(Request(url="/", method="GET"), "", trusted=False)
+    def authorized(self, token: str | None) -> RequestFactory:
+        """The same factory, for requests that bear this token as their Authorization, or None at all."""
+        other = copy.copy(self)
+        other._meta = self._meta.copy()
+        other._meta.pop("HTTP_AUTHORIZATION", None)
+        if token is not None:
+            other._meta["HTTP_AUTHORIZATION"] = self._authorization(token)
+        return other
+
+    @property
+    def authorization(self) -> str | None:
+        """The Authorization header of requests whose message says nothing of it."""
+        return self._meta.get("HTTP_AUTHORIZATION")
+
+    def _authorization(self, token: str) -> str:
+        value = f"{self._token_scheme} {token}"
+        return value if value.isascii() else _latin1(value)
+
+    def opening(self, cookie: str = "") -> SocketRequest:
+        """The handshake itself as a GET, with all its headers."""
+        handshake = self.handshake
+        request = self.build(Request(url=quote(handshake.path), method="GET"), cookie, trusted=True)
+        request.META["QUERY_STRING"] = handshake.query_string.decode("latin-1")
+        for name, value in handshake.headers:
+            if b"_" not in name and name != b"cookie":
+                request.META.setdefault(_meta_key(name.decode("latin-1")), value.decode("latin-1"))
+        return request
 
     def has_host_of(self, meta: Mapping[str, Any]) -> bool:
         """Whether the connection's own headers say the host in this META."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
-from typing import Literal
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from msgspec import UNSET, Raw, UnsetType
 
 from wsrequest.lifecycle.cookies import public_cookies
+from wsrequest.lifecycle.identity import Identity
 from wsrequest.protocol.body import charset_of, is_json_type
-from wsrequest.protocol.codec import is_json
-
-Encoding = Literal["base64"] | UnsetType
+from wsrequest.protocol.codec import Codec, Encoding
 
 
 @dataclass(slots=True)
@@ -23,14 +20,16 @@ class Reply:
     """A response without its Django object: the fields of :class:`wsrequest.protocol.messages.Response`.
 
     ``set_cookies`` are the cookies as Django set them, for the connection's jar; None where it set none.
+    ``identity`` is who the request was.
     """
 
     status: int
     headers: dict[str, str]
-    data: Raw | str | UnsetType = UNSET
+    data: Raw | str | bytes | UnsetType = UNSET
     encoding: Encoding = UNSET
     cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET
     set_cookies: SimpleCookie | None = None
+    identity: Identity = UNSET
 
 
 def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:
@@ -49,12 +48,14 @@ def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:
     return reply
 
 
-def reply_to(method: str | None, response: HttpResponse, omitted: frozenset[str]) -> Reply:
+def reply_to(
+    method: str | None, response: HttpResponse, omitted: frozenset[str], codec: Codec
+) -> Reply:
     """A whole response that is not a stream."""
     reply = head_of(response, omitted)
     if has_body(method, response):
         reply.data, reply.encoding = body_data(
-            response.content, reply.headers.get("content-type", "")
+            response.content, reply.headers.get("content-type", ""), codec
         )
     return reply
 
@@ -65,18 +66,17 @@ def has_body(method: str | None, response: HttpResponseBase) -> bool:
     return not (method == "HEAD" or status in (204, 304) or 100 <= status < 200)
 
 
-def body_data(body: bytes, content_type: str) -> tuple[Raw | str, Encoding]:
-    """``data`` and ``encoding``: JSON is spliced in as it is, text becomes a string, and what would not come back
-    as the same bytes is base64."""
+def body_data(body: bytes, content_type: str, codec: Codec) -> tuple[Raw | str | bytes, Encoding]:
+    """``data`` and ``encoding``: JSON is spliced in, text becomes a string, and what would not come back as the same
+    bytes, or the same JSON, is bytes."""
     if is_json_type(content_type):
-        if charset_of(content_type) == "utf-8" and is_json(body):
-            return Raw(body), UNSET
-        return _base64(body)
-    return text_data(body, content_type)
+        spliced = codec.splice(body) if charset_of(content_type) == "utf-8" else None
+        return codec.binary(body) if spliced is None else (spliced, UNSET)
+    return text_data(body, content_type, codec)
 
 
-def text_data(body: bytes, content_type: str) -> tuple[str, Encoding]:
-    """Bytes as text in the charset of their type (UTF-8 where it names none), else base64."""
+def text_data(body: bytes, content_type: str, codec: Codec) -> tuple[str | bytes, Encoding]:
+    """Bytes as text in the charset of their type (UTF-8 where it names none), else as bytes."""
     charset = charset_of(content_type)
     try:
         if charset == "utf-8":  # what is valid there has one spelling only
@@ -87,8 +87,4 @@ def text_data(body: bytes, content_type: str) -> tuple[str, Encoding]:
                 return text, UNSET
     except UnicodeError:
         pass
-    return _base64(body)
-
-
-def _base64(body: bytes) -> tuple[str, Encoding]:
-    return base64.b64encode(body).decode("ascii"), "base64"
+    return codec.binary(body)

@@ -14,29 +14,32 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
-from django.core.exceptions import BadRequest
 from django.db import connections
-from django.http import FileResponse, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import FileResponse, StreamingHttpResponse
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
 from wsrequest.conf import get_settings
-from wsrequest.errors import MessageError, ViewFailed, WSRequestError
+from wsrequest.errors import ViewFailed, WSRequestError
+from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.handler import (
     async_handler,
     internals,
     sync_handler,
 )
-from wsrequest.lifecycle.hop import MessageThread, hop, hop_anywhere, settle
-from wsrequest.lifecycle.request import RequestFactory, SocketRequest
-from wsrequest.lifecycle.response import Reply, has_body, head_of, reply_to
+from wsrequest.lifecycle.hop import (
+    MessageThread,
+    hop,
+    hop_anywhere,
+    leaving_no_connection,
+    settle,
+)
+from wsrequest.lifecycle.identity import identity_of
+from wsrequest.lifecycle.request import SocketRequest
+from wsrequest.lifecycle.response import Reply, has_body
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
-from wsrequest.lifecycle.views import any_view_is_async, view_is_async
-from wsrequest.protocol.messages import Request
 
 T = TypeVar("T")
 
@@ -80,33 +83,6 @@ class Sink(Protocol):
     def finished(self) -> None: ...
 
 
-@dataclass(slots=True)
-class Call:
-    """A message with all that a runner needs to make its request.
-
-    ``cookie`` is the Cookie header, ``trusted`` says that CSRF need not be checked again, ``omitted`` which response
-    headers don't go on the wire.
-    """
-
-    factory: RequestFactory
-    message: Request
-    cookie: str
-    trusted: bool
-    omitted: frozenset[str]
-
-    def request(self) -> SocketRequest | Reply | MessageError:
-        """The request; or what is to be answered where the message can't be one."""
-        try:
-            return self.factory.build(self.message, self.cookie, trusted=self.trusted)
-        except MessageError as error:
-            return error
-        except BadRequest:  # Django's own constructors, about the content type
-            return self.reply(HttpResponseBadRequest())
-
-    def reply(self, response: HttpResponseBase) -> Reply:
-        return reply_to(self.message.method, cast("HttpResponse", response), self.omitted)
-
-
 class PoolRunner:
     """Runs calls for the connections of one event loop."""
 
@@ -118,7 +94,7 @@ class PoolRunner:
     def start(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
         """Run the call in a copy of ``context``. A synchronous view can't be stopped; for anything else ``sink`` is
         told the task."""
-        if any_view_is_async() and view_is_async(call.factory.split(call.message.url or "")[1]):
+        if call.is_async:
             self._start_task(self._run_async(call, sink), context, sink)
             return
 
@@ -137,6 +113,35 @@ class PoolRunner:
             self._give_way()
 
         self.pool.submit(job)
+
+    async def answer(self, call: Call, context: contextvars.Context) -> Reply:
+        """Run the call and wait for its answer; of a stream, for its head. Cancelled, it stops what can be stopped."""
+        answer = _Answer(self.loop)
+        self.start(call, context, answer)
+        try:
+            return await answer.reply
+        finally:
+            answer.stop()
+
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a function that is no part of a request on a thread of the pool."""
+        return await MessageThread(self.pool, self._bridge).call_anywhere(function, *args, **kwargs)
+
+    def post(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        """The same, without waiting for it. It must not raise."""
+
+        def job(worker: Worker) -> None:
+            leaving_no_connection(function, *args, **kwargs)
+
+        self.pool.submit(job)
+
+    def on_loop(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call it on the loop: at once where that is the caller's, else after all that other threads had called
+        before."""
+        if _running_loop() is self.loop:
+            callback(*args)
+        else:
+            self._bridge.call(callback, *args)
 
     def _give_way(self) -> None:
         """Let the loop send the answers that are ready, once they outnumber the jobs that are left: clients then have
@@ -204,6 +209,47 @@ class PoolRunner:
         return await future
 
 
+class _Answer:
+    """The sink of who waits for an answer, and wants no more than its head."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.reply: asyncio.Future[Reply] = loop.create_future()
+        self._task: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def running(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def respond(self, reply: Reply) -> None:
+        settle(self.reply, reply, None)
+
+    def fail(self, error: WSRequestError) -> None:
+        self.respond(Reply(error.status, {}))
+
+    async def begin(self, head: Reply) -> None:
+        self.respond(head)
+        raise asyncio.CancelledError
+
+    async def chunk(self, chunk: bytes) -> None:
+        """Never called: there is no stream after :meth:`begin`."""
+
+    def end(self, error: WSRequestError | None) -> None:
+        self.fail(error or ViewFailed())
+
+    def finished(self) -> None:
+        self.fail(ViewFailed())
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 @functools.cache
 def _pool(size: int) -> WorkerPool:
     pool = WorkerPool(size, on_exit=connections.close_all)
@@ -224,10 +270,11 @@ def _run_sync(call: Call) -> Reply | WSRequestError | StreamingHttpResponse:
     if not isinstance(request, SocketRequest):
         return request
     response = sync_handler().respond(request)
+    call.identity = identity_of(request)
     if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
         return response
     try:
-        return _head_only(response, call) if response.streaming else call.reply(response)
+        return call.reply(response)
     finally:
         response.close()
 
@@ -239,6 +286,7 @@ async def _answer_async(call: Call, sink: Sink) -> None:
             _report(request, sink)
             return
         response = await async_handler().respond(request)
+        call.identity = identity_of(request)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 (as in a thread: not even sys.exit() ends the loop)
@@ -249,14 +297,10 @@ async def _answer_async(call: Call, sink: Sink) -> None:
             parts = _async_parts(response) if response.is_async else _thread_parts(response)
             await _pump(parts, response, call, sink)
         else:
-            sink.respond(_head_only(response, call) if response.streaming else call.reply(response))
+            sink.respond(call.reply(response))
     finally:
         if not response.closed:
             await hop_anywhere(response.close)
-
-
-def _head_only(response: HttpResponseBase, call: Call) -> Reply:
-    return head_of(response, call.omitted)
 
 
 async def _pump(
@@ -268,7 +312,7 @@ async def _pump(
     error = None
     try:
         async with aclosing(parts):
-            await sink.begin(head_of(response, call.omitted))
+            await sink.begin(call.head(response))
             async for part in parts:
                 for start in range(0, len(part), CHUNK_SIZE):
                     await sink.chunk(part[start : start + CHUNK_SIZE])

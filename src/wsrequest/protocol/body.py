@@ -19,11 +19,12 @@ from urllib.parse import urlencode
 from msgspec import UNSET
 
 from wsrequest.errors import InvalidField
-from wsrequest.protocol.messages import QUERY_METHODS, Request
+from wsrequest.protocol.messages import QUERY_METHODS, BytesRequest, Request
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+BYTES = "application/octet-stream"
 
 _NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 #: RFC 2046, 5.1.1.
@@ -46,6 +47,8 @@ def payload(request: Request) -> Payload:
     raw = bytes(request.data)
     if request.encoding is not None:
         return Payload(body=_encoded(raw, request), content_type=content_type)
+    if isinstance(request, BytesRequest):
+        return Payload(body=raw, content_type=BYTES if content_type is None else content_type)
     if request.method in QUERY_METHODS:
         if raw == b"null":
             return Payload(content_type=content_type)
@@ -95,7 +98,7 @@ def _charset_of(content_type: str) -> str | None:
 
 
 def _encoded(raw: bytes, request: Request) -> bytes:
-    text = _load(raw, request.id)
+    text = None if isinstance(request, BytesRequest) else _load(raw, request.id)
     if not isinstance(text, str):
         raise InvalidField("data", f"with encoding {request.encoding!r} it is a string", request.id)
     if request.encoding == "text":
@@ -202,7 +205,7 @@ def _multipart(
 
 def _file(item: dict[str, Any], id: int | str | None) -> tuple[str, str, bytes]:
     name, content = item.get("filename"), item.get("content")
-    file_type = item.get("content_type", "application/octet-stream")
+    file_type = item.get("content_type", BYTES)
     if not (isinstance(name, str) and isinstance(content, str) and isinstance(file_type, str)):
         raise InvalidField(
             "data", "a file is {filename, content_type, content}, with content in base64", id

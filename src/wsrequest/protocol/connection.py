@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import UNSET, Raw, UnsetType
 
 from wsrequest.errors import DuplicateId, GoingAway, MessageError, RateLimited, WSRequestError
-from wsrequest.protocol.codec import JSONCodec, Limits
+from wsrequest.protocol.codec import Codec, Encoding, Limits
 from wsrequest.protocol.messages import (
     Auth,
     Cancel,
@@ -58,7 +58,7 @@ class Connection:
 
     def __init__(
         self,
-        codec: JSONCodec,
+        codec: Codec,
         limits: Limits,
         *,
         negotiated: bool,
@@ -122,8 +122,8 @@ class Connection:
         id: ExchangeId,
         status: int,
         headers: dict[str, str],
-        data: Raw | str | UnsetType = UNSET,
-        encoding: Literal["base64"] | UnsetType = UNSET,
+        data: Raw | str | bytes | UnsetType = UNSET,
+        encoding: Encoding = UNSET,
         cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET,
         *,
         more: bool = False,
@@ -144,9 +144,7 @@ class Connection:
             self._close(id)  # only now: what can't be encoded must still be answered
         return message
 
-    def send_chunk(
-        self, id: ExchangeId, chunk: str, encoding: Literal["base64"] | UnsetType = UNSET
-    ) -> bytes:
+    def send_chunk(self, id: ExchangeId, chunk: str | bytes, encoding: Encoding = UNSET) -> bytes:
         """A piece of a stream."""
         return self.codec.encode(
             Chunk(id=UNSET if id is None else id, chunk=chunk, encoding=encoding)

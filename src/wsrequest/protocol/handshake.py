@@ -15,10 +15,12 @@ class Handshake:
 
     ``path`` is percent-decoded and includes ``root_path`` (the script prefix, "" for none). Header names are
     lower case; names and values are bytes, in the order in which they came. ``client`` and ``server`` are
-    address and port. ``secure`` says whether this hop was TLS (``wss``); a proxy's word for it is a header.
+    address and port. ``query_string`` is as it was written. ``secure`` says whether this hop was TLS (``wss``); a
+    proxy's word for it is a header.
     """
 
     path: str
+    query_string: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     root_path: str = ""
     subprotocols: tuple[str, ...] = ()

@@ -44,6 +44,10 @@ class Request(Struct, gc=False):
     key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
+class BytesRequest(Request, gc=False):
+    """A request whose ``data`` is not JSON text but the body itself: bytes, which MessagePack has."""
+
+
 class Auth(Struct, gc=False):
     """``{"id": id, "auth": token or null}``: the token of the connection from now on; answered 204."""
 
@@ -77,7 +81,7 @@ class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The answer to a request. ``data`` is absent where HTTP has no body (HEAD, 204, 304).
 
     ``data`` is a :class:`msgspec.Raw` where the body is JSON already (it is spliced in, never parsed), else
-    a string: text, or with ``encoding == "base64"`` bytes.
+    a string: text, or with ``encoding == "base64"`` bytes. Under MessagePack bytes are bytes.
     """
 
     id: Id | None | UnsetType = UNSET
@@ -90,10 +94,10 @@ class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
 
 
 class Chunk(Struct, omit_defaults=True, kw_only=True, gc=False):
-    """A piece of a streamed body: text, or with ``encoding == "base64"`` bytes."""
+    """A piece of a streamed body: text, or bytes: under JSON those are text with ``encoding == "base64"``."""
 
     id: Id | UnsetType = UNSET
-    chunk: str
+    chunk: str | bytes
     encoding: Literal["base64"] | UnsetType = UNSET
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIHandler
 
 from wsrequest.conf import Settings, get_settings
-from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown, TooManyConnections
+from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
 from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.protocol.handshake import Handshake
@@ -28,7 +28,6 @@ class ASGIApplication:
     def __init__(self) -> None:
         """Django must be set up."""
         self._http = ASGIHandler()
-        self._connections = 0
         self._runner: PoolRunner | None = None
         self._loaded = False
 
@@ -48,26 +47,21 @@ class ASGIApplication:
             await asyncio.to_thread(any_view_is_async)
             self._loaded = True
         settings = get_settings()
-        try:
-            session = self._open(scope, ASGITransport(receive, send), settings)
-        except HandshakeRefused as refusal:
-            with contextlib.suppress(OSError):  # gone already
+        with contextlib.ExitStack() as at_the_end, contextlib.suppress(OSError):  # gone already
+            try:
+                session = self._session(scope, ASGITransport(receive, send), settings)
+                at_the_end.callback(session.leave)
+                await session.open()
+            except HandshakeRefused as refusal:
                 await _refuse(refusal, scope, send)
-            return
-        self._connections += 1
-        try:
-            with contextlib.suppress(OSError):
-                await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
-                await session.run()
-        finally:
-            self._connections -= 1
+                return
+            await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
+            await session.run()
 
-    def _open(self, scope: Scope, transport: ASGITransport, settings: Settings) -> Session:
+    def _session(self, scope: Scope, transport: ASGITransport, settings: Settings) -> Session:
         root_path = scope.get("root_path", "")
         if scope["path"].removeprefix(root_path) != settings.path:
             raise PathUnknown
-        if settings.max_connections is not None and self._connections >= settings.max_connections:
-            raise TooManyConnections
         return Session(_handshake(scope), transport, self._runner_here(), settings)
 
     def _runner_here(self) -> PoolRunner:
@@ -103,6 +97,7 @@ def _handshake(scope: Scope) -> Handshake:
     client, server = scope.get("client"), scope.get("server")
     return Handshake(
         path=scope["path"],
+        query_string=scope.get("query_string", b""),
         headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
         root_path=scope.get("root_path", ""),
         subprotocols=tuple(scope.get("subprotocols", ())),

@@ -23,8 +23,9 @@ from wsrequest.errors import InvalidMessage, MessageError, MissingURL
 from wsrequest.lifecycle.inline import arun_inline, run_inline
 from wsrequest.lifecycle.request import RequestFactory, connection_only_headers, own_host
 from wsrequest.protocol.body import payload
-from wsrequest.protocol.codec import JSONCodec, Limits
+from wsrequest.protocol.codec import Limits
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.messages import HeaderRules, Request, checked
 
 if TYPE_CHECKING:

@@ -1,0 +1,92 @@
+"""What a runner is given: a message, or the handshake itself, with all that it takes to make its request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.http.response import HttpResponseBase
+from msgspec import UNSET
+
+from wsrequest.errors import MessageError
+from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.request import RequestFactory, SocketRequest
+from wsrequest.lifecycle.response import Reply, head_of, reply_to
+from wsrequest.lifecycle.views import any_view_is_async, view_is_async
+from wsrequest.protocol.codec import Codec
+from wsrequest.protocol.json import JSONCodec
+from wsrequest.protocol.messages import Request
+
+
+@dataclass(slots=True)
+class Call:
+    """A message with all that a runner needs to make its request.
+
+    ``cookie`` is the Cookie header, ``trusted`` says that CSRF need not be checked again, ``omitted`` which response
+    headers don't go on the wire, ``codec`` how the response is to be written.
+    """
+
+    factory: RequestFactory
+    message: Request
+    cookie: str
+    trusted: bool
+    omitted: frozenset[str]
+    codec: Codec
+    #: Who the request was; known once there is a response.
+    identity: Identity = UNSET
+
+    def request(self) -> SocketRequest | Reply | MessageError:
+        """The request; or what is to be answered where the message can't be one."""
+        try:
+            return self.factory.build(self.message, self.cookie, trusted=self.trusted)
+        except MessageError as error:
+            return error
+        except BadRequest:  # Django's own constructors, about the content type
+            return self.reply(HttpResponseBadRequest())
+
+    @property
+    def is_async(self) -> bool:
+        """Whether an asynchronous view will answer, as far as can be told before."""
+        return any_view_is_async() and view_is_async(self.factory.split(self.message.url or "")[1])
+
+    def reply(self, response: HttpResponseBase) -> Reply:
+        """A whole response; or the head of one whose body nobody may have."""
+        if response.streaming:
+            return self.head(response)
+        reply = reply_to(
+            self.message.method, cast("HttpResponse", response), self.omitted, self.codec
+        )
+        reply.identity = self.identity
+        return reply
+
+    def head(self, response: HttpResponseBase) -> Reply:
+        """The head of a stream."""
+        reply = head_of(response, self.omitted)
+        reply.identity = self.identity
+        return reply
+
+
+class OpeningCall(Call):
+    """The handshake as a call: a GET of its own url, answered by ``view`` in the project's middleware."""
+
+    __slots__ = ("view",)
+
+    def __init__(self, factory: RequestFactory, cookie: str, view: Callable[..., Any]) -> None:
+        message = Request(url=factory.handshake.path, method="GET")
+        super().__init__(
+            factory, message, cookie, trusted=True, omitted=frozenset(), codec=JSONCodec()
+        )
+        self.view = view
+
+    def request(self) -> SocketRequest:
+        request = self.factory.opening(self.cookie)
+        request.own_view = self.view
+        return request
+
+    @property
+    def is_async(self) -> bool:
+        return iscoroutinefunction(self.view)

@@ -1,0 +1,56 @@
+"""``request.websocket``: what a view may know of the connection by which its request came, and tell it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from wsrequest.protocol.messages import RESERVED_EVENTS
+
+#: Hands a notice over: the event's name, and its data as JSON text.
+Deliver = Callable[[str, bytes], None]
+
+
+class WebSocket:
+    """A connection, as views, signal receivers and the HANDSHAKE hook see it. Any thread may use it."""
+
+    __slots__ = ("__weakref__", "_deliver", "_state", "codec", "id")
+
+    def __init__(self, id: str, codec: str, deliver: Deliver | None) -> None:
+        """``deliver`` is None where the client did not negotiate a subprotocol: it hears only what it asked for."""
+        #: What tells this connection from every other one, in any process.
+        self.id = id
+        #: "json" or "msgpack".
+        self.codec = codec
+        self._deliver = deliver
+        self._state: dict[str, Any] | None = None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Whatever the application wants to keep for as long as the connection lives. Requests of one connection run at
+        the same time: it is a plain dict, and has no lock."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    def notify(self, event: str, data: Any = None) -> bool:
+        """Send ``{"event", "data"}`` to this connection, and to no other.
+
+        ``data`` is anything that ``DjangoJSONEncoder`` takes. Returns False where the client can't hear it, as it
+        negotiated no subprotocol. A client that does not read is not waited for: once MAX_OUTBOX_BYTES are on their
+        way to it, it is closed (4102) rather than left without a notice. Raises ValueError for an event's name that is
+        empty or belongs to subscriptions, TypeError for data that can't be JSON.
+        """
+        if not event or event in RESERVED_EVENTS:
+            raise ValueError(f"{event!r} can't be the name of an event.")
+        encoded = json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False).encode()
+        if self._deliver is None:
+            return False
+        self._deliver(event, encoded)
+        return True
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self.id}>"
