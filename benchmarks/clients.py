@@ -210,9 +210,12 @@ class SocketConnection(Connection):
             self.opened.set_result(None)
             return []
         answers = decode_answers(payload) if payload[0] == ord("[") else [decode_answer(payload)]
-        for answer in answers:
-            self.tally.answer(answer.status, bytes(answer.data), self._sent_at[answer.id])
-        return [answer.id for answer in answers if self.tally.may_send()]
+        return [answer.id for answer in answers if self.take(answer)]
+
+    def take(self, answer: Answer) -> bool:
+        """Check an answer, and say whether its slot is to be used again."""
+        self.tally.answer(answer.status, bytes(answer.data), self._sent_at[answer.id])
+        return self.tally.may_send()
 
     def _ask(self, slots: Sequence[int]) -> None:
         if not slots:

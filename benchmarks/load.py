@@ -6,18 +6,30 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from benchmarks.clients import BadAnswerError, Connection, HTTPConnection, SocketConnection, Tally
 from benchmarks.samples import Sample
 
 PATIENCE = 30.0
 
+S = TypeVar("S", bound=SocketConnection)
+
 
 class Load(Protocol):
     """How a contender is asked."""
 
     async def start(self, port: int, tally: Tally) -> Sequence[Connection]: ...
+
+
+async def open_socket(make: Callable[[], S], port: int, address: str = "127.0.0.1") -> S:
+    """Open a WebSocket from one of this machine's own addresses."""
+    _, connection = await asyncio.get_running_loop().create_connection(
+        make, "127.0.0.1", port, local_addr=(address, 0)
+    )
+    connection.open(port)
+    await asyncio.wait_for(connection.opened, PATIENCE)
+    return connection
 
 
 class SocketLoad:
@@ -33,14 +45,9 @@ class SocketLoad:
         return connections
 
     async def _connect(self, port: int, tally: Tally) -> SocketConnection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: SocketConnection(tally, self.path, self.in_flight, arrays=self.arrays),
-            "127.0.0.1",
-            port,
+        return await open_socket(
+            lambda: SocketConnection(tally, self.path, self.in_flight, arrays=self.arrays), port
         )
-        connection.open(port)
-        await asyncio.wait_for(connection.opened, PATIENCE)
-        return connection
 
 
 class HTTPLoad:

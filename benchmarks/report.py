@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from benchmarks import machine
 from benchmarks.plan import FLOOR, NAMES, VIEWS, Contender
 from benchmarks.results import Results, Spread, Verdict
+from benchmarks.tables import spread_text, table
 
 HELD_STILL = """\
 Held still: the same project, views and middleware (`startproject`'s seven), DEBUG off, no log of
@@ -41,10 +42,10 @@ def markdown(
         f"Made by `make bench` on {datetime.now(UTC).date()}. {system}. {versions}, {database}.",
         HELD_STILL.format(**held),
         "## Ratios",
-        _table(("ratio", "target", "median (min-max)", ""), map(_verdict, verdicts)),
+        table(("ratio", "target", "median (min-max)", ""), map(_verdict, verdicts)),
         "## Every figure",
         GENERATOR,
-        _table(
+        table(
             ("view", "served by", "in flight", "requests/s", "CPU µs", "/ floor",
              "p50 ms", "p99 ms", "server", "generator"),
             (_row(results, contender) for contender in sorted(results.samples, key=_place)),
@@ -57,7 +58,7 @@ def markdown(
 
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
     word = "met" if verdict.met else "**missed**"
-    return verdict.target.claim, verdict.target.bound, _spread(verdict.ratio, "{:.2f}"), word
+    return verdict.target.claim, verdict.target.bound, spread_text(verdict.ratio, "{:.2f}"), word
 
 
 def _place(contender: Contender) -> tuple[int, int, int, bool]:
@@ -74,8 +75,8 @@ def _row(results: Results, contender: Contender) -> tuple[str, ...]:
         VIEWS[contender.path],
         contender.name,
         str(contender.in_flight) if contender.server != FLOOR else "",
-        _spread(results.spread(contender, lambda sample: sample.rate), "{:,.0f}"),
-        _spread(results.spread(contender, lambda sample: sample.cpu * 1e6), "{:,.0f}"),
+        spread_text(results.spread(contender, lambda sample: sample.rate), "{:,.0f}"),
+        spread_text(results.spread(contender, lambda sample: sample.cpu * 1e6), "{:,.0f}"),
         f"{results.ratio(contender, floor, 'cpu').median:.2f}",
         _latency(results, contender, 0.5),
         _latency(results, contender, 0.99),
@@ -100,15 +101,5 @@ def _connections(results: Results, workers: int) -> str:
     return (
         "A view with one query, CONN_MAX_AGE=60, PostgreSQL's default limits; what\n"
         "`pg_stat_activity` shows when the last answer is there. WORKERS is "
-        f"{workers}.\n\n" + _table(("served by", "requests", "of them failed", "left open"), rows)
+        f"{workers}.\n\n" + table(("served by", "requests", "of them failed", "left open"), rows)
     )
-
-
-def _spread(spread: Spread, form: str) -> str:
-    low, median, high = (form.format(x) for x in (spread.low, spread.median, spread.high))
-    return f"{median} ({low}-{high})"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

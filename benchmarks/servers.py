@@ -14,7 +14,7 @@ from typing import Self
 from benchmarks import processes
 
 UVICORN = (
-    "-m", "uvicorn", "--host", "127.0.0.1", "--workers", "1", "--loop", "uvloop",
+    "-m", "uvicorn", "--host", "127.0.0.1", "--workers", "1",
     "--http", "httptools", "--no-access-log", "--log-level", "warning",
     "--ws-per-message-deflate", "false",
 )  # fmt: skip
@@ -24,9 +24,9 @@ GRANIAN = (
 )  # fmt: skip
 
 
-def uvicorn(application: str) -> tuple[str, ...]:
-    """Return the command that serves a module of the project: one worker, uvloop, httptools."""
-    return (*UVICORN, f"benchmarks.project.{application}:application")
+def uvicorn(application: str, *, loop: str = "uvloop") -> tuple[str, ...]:
+    """Return the command that serves a module of the project: one worker, httptools."""
+    return (*UVICORN, "--loop", loop, f"benchmarks.project.{application}:application")
 
 
 def granian(blocking_threads: int) -> tuple[str, ...]:
