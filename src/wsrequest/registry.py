@@ -2,53 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from wsrequest.conf import Settings
 from wsrequest.errors import TooManyConnections
 
-if TYPE_CHECKING:
-    from wsrequest.conf import Settings
-    from wsrequest.session import Session
+
+class Member(Protocol):
+    """A connection. Its methods are for its own event loop only."""
+
+    #: The peer's network address; None where the transport knows none.
+    address: str | None
+    #: The primary key of its user as a string; None for nobody.
+    identity: str | None
+
+    def go_away(self, delay: float) -> None:
+        """Close (4200) as soon as what is under way has ended; the client is to come back after ``delay`` seconds."""
+
+    def cut_short(self) -> None:
+        """Wait for that no longer."""
 
 
 class Registry:
     """Who is connected to this process, whatever transport it came by."""
 
     def __init__(self) -> None:
-        self.sessions: set[Session] = set()
-        self._by_address: dict[str, set[Session]] = {}
-        self._by_user: dict[str, set[Session]] = {}
+        self.members: set[Member] = set()
+        self._by_address: dict[str, set[Member]] = {}
+        self._by_user: dict[str, set[Member]] = {}
 
-    def admit(self, session: Session, settings: Settings) -> None:
+    def admit(self, member: Member, settings: Settings) -> None:
         """Take up a connection, from the handshake on. Raises :class:`~wsrequest.errors.TooManyConnections`."""
-        neighbours = self._by_address.get(session.address or "", ())
-        if _at_limit(len(self.sessions), settings.max_connections) or (
-            session.address and _at_limit(len(neighbours), settings.max_connections_per_address)
+        neighbours = self._by_address.get(member.address or "", ())
+        if _at_limit(len(self.members), settings.max_connections) or (
+            member.address and _at_limit(len(neighbours), settings.max_connections_per_address)
         ):
             raise TooManyConnections
-        self.sessions.add(session)
-        if session.address:
-            self._by_address.setdefault(session.address, set()).add(session)
+        self.members.add(member)
+        if member.address:
+            self._by_address.setdefault(member.address, set()).add(member)
 
-    def identify(self, session: Session, user: str | None, settings: Settings) -> bool:
+    def identify(self, member: Member, user: str | None, settings: Settings) -> bool:
         """The connection is this user's from now on, or nobody's. False where it is one too many of the user's."""
-        if session.identity is not None:
-            _remove(self._by_user, session.identity, session)
-        session.identity = user
+        if member.identity is not None:
+            _remove(self._by_user, member.identity, member)
+        member.identity = user
         if user is None:
             return True
         others = self._by_user.setdefault(user, set())
         fits = not _at_limit(len(others), settings.max_connections_per_user)
-        others.add(session)
+        others.add(member)
         return fits
 
-    def leave(self, session: Session) -> None:
+    def leave(self, member: Member) -> None:
         """The connection is gone."""
-        self.sessions.discard(session)
-        if session.address:
-            _remove(self._by_address, session.address, session)
-        if session.identity is not None:
-            _remove(self._by_user, session.identity, session)
+        self.members.discard(member)
+        if member.address:
+            _remove(self._by_address, member.address, member)
+        if member.identity is not None:
+            _remove(self._by_user, member.identity, member)
 
 
 #: The process's own.
@@ -59,9 +71,9 @@ def _at_limit(count: int, limit: int | None) -> bool:
     return limit is not None and count >= limit
 
 
-def _remove(groups: dict[str, set[Session]], key: str, session: Session) -> None:
+def _remove(groups: dict[str, set[Member]], key: str, member: Member) -> None:
     group = groups.get(key)
     if group is not None:
-        group.discard(session)
+        group.discard(member)
         if not group:
             del groups[key]

@@ -39,6 +39,7 @@ from wsrequest.protocol.msgpack import MsgpackCodec
 from wsrequest.protocol.tokens import token_among
 from wsrequest.registry import registry
 from wsrequest.signals import connection_closed, connection_opened
+from wsrequest.watch import Watch
 
 logger = logging.getLogger("wsrequest")
 
@@ -118,11 +119,8 @@ class Session:
             settings.max_in_flight, settings.max_queued, self.outbox, self._start
         )
         self._reader: asyncio.Task[Any] | None = None
-        self._reading = False
         self._close_code: int | None = None
-        self._heartbeat: asyncio.TimerHandle | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._sending_since: float | None = None
+        self._watch = Watch(self.connection, settings, self.close)
         self._gone = False
         self._leaving = False
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
@@ -161,8 +159,7 @@ class Session:
         if self._close_code is not None:
             self._reader.cancel()
         writer = self._loop.create_task(self._write())
-        self._watch()
-        self._watch_idle()
+        self._watch.start()
         try:
             if connection_opened.has_listeners():
                 await self._runner.call(self._tell_receivers, connection_opened)
@@ -213,9 +210,9 @@ class Session:
 
     async def _read(self) -> None:
         while True:
-            self._reading = True
+            self._watch.listening = True
             frame = await self._transport.receive()
-            self._reading = False
+            self._watch.listening = False
             if frame is None:
                 return
             for number, event in enumerate(self.connection.receive(frame, self._loop.time()), 1):
@@ -254,9 +251,9 @@ class Session:
             while True:
                 messages = await self.outbox.take(merged)
                 frame = self.connection.codec.frame(messages)
-                self._sending_since = self._loop.time()
+                self._watch.sending_since = self._loop.time()
                 await self._transport.send(frame)
-                self._sending_since = None
+                self._watch.sending_since = None
                 self.outbox.sent(messages)
                 self._backlog.start()
                 if self._leaving:
@@ -276,9 +273,7 @@ class Session:
 
     def _abandon(self) -> None:
         """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""
-        for timer in (self._heartbeat, self._idle):
-            if timer is not None:
-                timer.cancel()
+        self._watch.stop()
         waiting = self._backlog.waiting
         self._forsake()
         for exchange in (*waiting, *self._backlog.running):
@@ -339,7 +334,7 @@ class Session:
         if identity is UNSET or identity == self.identity:
             return True
         fits = registry.identify(self, identity, self._settings)
-        self._watch_idle()
+        self._watch.user_is_known(self.identity is not None)
         return fits
 
     def _forget_user(self) -> None:
@@ -348,37 +343,6 @@ class Session:
     def _token_expiring(self, left: float) -> None:
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("expiring", {"in": ceil(left)}))
-
-    # Time.
-
-    def _watch_idle(self) -> None:
-        """A connection without a user may be idle for IDLE_ANONYMOUS_TIMEOUT only."""
-        timeout = self._settings.idle_anonymous_timeout
-        if self.identity is not None and self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        elif self.identity is None and self._idle is None and timeout is not None:
-            self._idle = self._loop.call_later(timeout, self.close, 4011)
-
-    def _watch(self) -> None:
-        deadline = self.connection.deadline()
-        if deadline is not None:
-            self._heartbeat = self._loop.call_at(deadline, self._check_heartbeat)
-
-    def _check_heartbeat(self) -> None:
-        now = self._loop.time()
-        if not self._reading and not self._stalled(now):
-            # The peer may well have spoken: it is we who do not listen, being full.
-            self.connection.heard(now)
-        if (self.connection.deadline() or 0) > now:
-            self._watch()
-        else:
-            self.close(4201)
-
-    def _stalled(self, now: float) -> bool:
-        """Whether the peer has not taken a frame for so long that it counts as silent."""
-        since, interval = self._sending_since, self._settings.ping_interval
-        return since is not None and interval is not None and now - since >= 2 * interval
 
     # Called by Exchange.
 

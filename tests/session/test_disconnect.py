@@ -90,7 +90,7 @@ async def test_nothing_is_left_of_many_connections(
         await asynchronous.cancelled.reached(15)
         await stream.cancelled.reached(15)
     await server.connections_gone()
-    assert not registry.sessions
+    assert not registry.members
     async with connect(server.ws) as peer:
         assert (await peer.request("/hello/"))["status"] == 200
 

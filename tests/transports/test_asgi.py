@@ -189,7 +189,7 @@ async def test_a_peer_that_is_gone_before_it_is_answered(
     async with asyncio.timeout(PATIENCE):
         await application(scope(**facts), receive, send)
     assert sends == 1
-    assert not registry.sessions
+    assert not registry.members
 
 
 async def test_lifespan(application: ASGIApplication) -> None:
