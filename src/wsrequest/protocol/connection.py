@@ -77,7 +77,8 @@ class Connection:
         self._last_heard = now
         self._ping_interval = ping_interval if negotiated else None
         self._bucket = TokenBucket(rate, burst, now) if rate is not None else None
-        self._flood = TokenBucket(rate, FLOOD * burst, now) if rate is not None else None
+        # Counts only what was one too many already.
+        self._flood = TokenBucket(rate, (FLOOD - 1) * burst, now) if rate is not None else None
         #: Set when this side is about to close: the seconds after which a request refused now may be sent elsewhere.
         self.leaving: int | None = None
 
@@ -166,12 +167,11 @@ class Connection:
     def _limited(self, message: ClientMessage | MessageError, now: float) -> Event | None:
         """What becomes of a message that is one too many: requests are refused. What ends something, or asks for
         nothing, is counted, too, but served."""
-        if self._bucket is None or self._flood is None:
+        if self._bucket is None or self._flood is None or not (wait := self._bucket.take(now)):
             return None
-        wait = self._bucket.take(now)
         if self._flood.take(now):
             return Close(4029)
-        if wait and isinstance(message, Request | Auth | MessageError):
+        if isinstance(message, Request | Auth | MessageError):
             return self._refuse(RateLimited(ceil(wait), message.id))
         return None
 
