@@ -20,7 +20,6 @@ class Handshake:
     """
 
     path: str
-    query_string: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     root_path: str = ""
     subprotocols: tuple[str, ...] = ()
@@ -28,6 +27,7 @@ class Handshake:
     client: tuple[str, int] | None = None
     server: tuple[str, int] | None = None
     http_version: str = "1.1"
+    query_string: bytes = b""
 
     def header(self, name: bytes) -> str | None:
         """The value of this header (name in lower case). Repeated ones are joined, and Cookie by "; " as in HTTP/2."""
