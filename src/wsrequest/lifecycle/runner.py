@@ -120,8 +120,9 @@ class PoolRunner:
         self.start(call, context, answer)
         try:
             return await answer.reply
-        finally:
+        except asyncio.CancelledError:
             answer.stop()
+            raise
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function that is no part of a request on a thread of the pool."""
@@ -218,7 +219,8 @@ class _Answer:
 
     def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
+            # Not at once: a task that was never begun would not run its ``finally``.
+            self._task.get_loop().call_soon(self._task.cancel)
 
     def running(self, task: asyncio.Task[None]) -> None:
         self._task = task

@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, Raw, UnsetType
 
-from wsrequest.errors import DuplicateId, GoingAway, MessageError, RateLimited, WSRequestError
+from wsrequest.errors import (
+    DuplicateId,
+    GoingAway,
+    InvalidField,
+    MessageError,
+    RateLimited,
+    WSRequestError,
+)
 from wsrequest.protocol.codec import Codec, Encoding, Limits
 from wsrequest.protocol.messages import (
     Auth,
@@ -195,8 +202,10 @@ class Connection:
         return None
 
     def _checked(self, message: Auth) -> Event:
-        """``auth`` is answered at once, so its id need only be free."""
-        if message.id is not None and message.id in self.open:
+        """``auth`` is answered at once, before requests that were sent earlier: it needs an id to be told by."""
+        if message.id is None:
+            return self._refuse(InvalidField("id", "auth needs one", None))
+        if message.id in self.open:
             return self._error(None, DuplicateId(message.id))
         try:
             if message.auth is not None:
