@@ -23,15 +23,39 @@ async def is_blocked(work: asyncio.Task[object]) -> bool:
 async def test_messages_keep_their_order(outbox: Outbox) -> None:
     for message in (b"a", b"b", b"c"):
         outbox.put(message)
-    assert await outbox.take(0) == [b"a"]
-    assert await outbox.take(100) == [b"b", b"c"]
+    assert outbox.take(0) == [b"a"]
+    assert outbox.take(100) == [b"b", b"c"]
 
 
-async def test_a_writer_waits_for_messages(outbox: Outbox) -> None:
-    taking = asyncio.create_task(outbox.take(100))
-    assert await is_blocked(taking)
+async def test_a_writer_is_called_once_until_it_finds_nothing(outbox: Outbox) -> None:
+    calls: list[str] = []
+    outbox.attend(lambda: calls.append("called"))
+    assert calls == []
     outbox.put(b"a")
-    assert await taking == [b"a"]
+    outbox.put(b"b")
+    assert calls == ["called"]
+    assert outbox.take(100) == [b"a", b"b"]
+    outbox.put(b"c")
+    assert calls == ["called"]  # it is still at work
+    assert outbox.take(100) == [b"c"]
+    assert outbox.take(100) == []
+    outbox.put(b"d")
+    assert calls == ["called", "called"]
+
+
+async def test_a_writer_is_called_for_what_was_there_before(outbox: Outbox) -> None:
+    calls: list[str] = []
+    outbox.put(b"a")
+    outbox.attend(lambda: calls.append("called"))
+    assert calls == ["called"]
+
+
+async def test_nobody_is_called_once_nothing_more_is_to_be_written(outbox: Outbox) -> None:
+    calls: list[str] = []
+    outbox.attend(lambda: calls.append("called"))
+    outbox.attend(None)
+    outbox.put(b"a")
+    assert calls == []
 
 
 @pytest.mark.parametrize(("most", "taken"), [(0, 1), (3, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
@@ -40,7 +64,7 @@ async def test_take_keeps_within_its_bytes_but_takes_one_at_least(
 ) -> None:
     for _ in range(3):
         outbox.put(b"aa")
-    assert len(await outbox.take(most)) == taken
+    assert len(outbox.take(most)) == taken
 
 
 async def test_full_at_the_limit_until_it_was_sent(outbox: Outbox) -> None:
@@ -48,7 +72,7 @@ async def test_full_at_the_limit_until_it_was_sent(outbox: Outbox) -> None:
     assert not outbox.full
     outbox.put(b"x")
     assert outbox.full
-    taken = await outbox.take(100)
+    taken = outbox.take(100)
     assert outbox.full  # the writer has it in hand
     waiting = asyncio.create_task(outbox.room())
     assert await is_blocked(waiting)
@@ -61,7 +85,7 @@ async def test_everybody_who_waits_for_room_is_told(outbox: Outbox) -> None:
     outbox.put(b"x" * 10)
     waiting = [asyncio.create_task(outbox.room()) for _ in range(3)]
     assert await is_blocked(waiting[0])
-    outbox.sent(await outbox.take(100))
+    outbox.sent(outbox.take(100))
     await asyncio.gather(*waiting)
 
 
@@ -69,7 +93,7 @@ async def test_put_never_waits_nor_loses(outbox: Outbox) -> None:
     for _ in range(5):
         outbox.put(b"x" * 10)
     assert outbox.size == 50
-    assert len(await outbox.take(1000)) == 5
+    assert len(outbox.take(1000)) == 5
 
 
 async def test_after_discard_nothing_is_kept_and_nobody_waits(outbox: Outbox) -> None:
@@ -86,7 +110,7 @@ async def test_after_discard_nothing_is_kept_and_nobody_waits(outbox: Outbox) ->
 
 async def test_what_was_in_hand_at_discard_leaves_no_trace(outbox: Outbox) -> None:
     outbox.put(b"x" * 20)
-    taken = await outbox.take(100)
+    taken = outbox.take(100)
     outbox.discard()
     outbox.sent(taken)
     assert not outbox.full

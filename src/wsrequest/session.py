@@ -50,7 +50,7 @@ CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSONCodec(), 
 #: at which WebSocket clients commonly stop reading.
 MERGED_BYTES = 2**16
 
-#: Messages of one frame that are taken up before other connections have their turn: a mebibyte holds half a million.
+#: Messages that are taken up before other connections have their turn: one read from a socket may bring thousands.
 EVENTS_AT_ONCE = 64
 
 #: Seconds that a close frame may take to a peer that is probably dead.
@@ -119,6 +119,7 @@ class Session:
             settings.max_in_flight, settings.max_queued, self.outbox, self._start
         )
         self._reader: asyncio.Task[Any] | None = None
+        self._writer: asyncio.Task[None] | None = None
         self._close_code: int | None = None
         self._watch = Watch(self.connection, settings, self.close)
         self._gone = False
@@ -158,7 +159,7 @@ class Session:
         assert self._reader is not None
         if self._close_code is not None:
             self._reader.cancel()
-        writer = self._loop.create_task(self._write())
+        self.outbox.attend(self._call_writer)
         self._watch.start()
         try:
             if connection_opened.has_listeners():
@@ -168,12 +169,12 @@ class Session:
             if self._close_code is None:
                 raise
             self._reader.uncancel()  # it was close() that cancelled
-            writer.cancel()  # nothing may follow a close
+            self._stop_writing()  # nothing may follow a close
             with contextlib.suppress(Exception):  # a transport that failed, or takes too long
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self._transport.close(self._close_code)
         finally:
-            writer.cancel()
+            self._stop_writing()
             self._abandon()
             self.leave()
             if connection_closed.has_listeners():
@@ -209,20 +210,22 @@ class Session:
         self._close_if_done()
 
     async def _read(self) -> None:
+        taken = 0
         while True:
             self._watch.listening = True
             frame = await self._transport.receive()
             self._watch.listening = False
             if frame is None:
                 return
-            for number, event in enumerate(self.connection.receive(frame, self._loop.time()), 1):
+            for event in self.connection.receive(frame, self._loop.time()):
                 if isinstance(event, Request):
                     await self._backlog.place_free()
                     if not self._gone:
                         self._accept(event)
                 else:
                     await self._serve(event)
-                if number % EVENTS_AT_ONCE == 0:
+                taken += 1
+                if taken % EVENTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
                 if self._gone:
                     return
@@ -244,12 +247,20 @@ class Session:
             await self.outbox.room()
             self.outbox.put(event)
 
+    def _call_writer(self) -> None:
+        # Not in the context of whoever has something to say.
+        self._writer = self._loop.create_task(self._write(), context=self._context.copy())
+
+    def _stop_writing(self) -> None:
+        self.outbox.attend(None)
+        if self._writer is not None:
+            self._writer.cancel()
+
     async def _write(self) -> None:
-        """Put whatever is waiting into one frame, for as long as there is a peer."""
+        """Put whatever is waiting into one frame, for as long as there is something."""
         merged = MERGED_BYTES if self.subprotocol is not None else 0
         try:
-            while True:
-                messages = await self.outbox.take(merged)
+            while messages := self.outbox.take(merged):
                 frame = self.connection.codec.frame(messages)
                 self._watch.sending_since = self._loop.time()
                 await self._transport.send(frame)
@@ -264,6 +275,8 @@ class Session:
             logger.exception("Connection %s: the transport failed", self.id)
             self.close(4105)
             self._forsake()
+        finally:
+            self._writer = None
 
     def _forsake(self) -> None:
         """Nobody reads any more: what is under way may end, and nothing new begins."""
