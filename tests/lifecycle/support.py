@@ -19,7 +19,8 @@ from wsrequest.errors import WSRequestError
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.runner import Call, PoolRunner
-from wsrequest.protocol.codec import JSONCodec, Limits
+from wsrequest.protocol.codec import Limits
+from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.messages import Request
 
@@ -128,9 +129,8 @@ def body(reply: Reply) -> str:
 
 
 def call(request: Request, *, requests: RequestFactory | None = None, trusted: bool = True) -> Call:
-    return Call(
-        requests or factory(), request, "", trusted, frozenset(get_settings().omit_response_headers)
-    )
+    omitted = frozenset(get_settings().omit_response_headers)
+    return Call(requests or factory(), request, "", trusted, omitted, JSONCodec())
 
 
 def start(runner: PoolRunner, url: str, method: str = "GET", **fields: Any) -> Recorder:

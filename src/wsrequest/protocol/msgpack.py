@@ -58,9 +58,9 @@ class MsgpackCodec(Codec, decoder=msgspec.msgpack.Decoder):
             raise ValueError from None
 
     def _examined(self, part: bytes, request: Request, limits: Limits) -> Request:
+        message = _VALUE.decode(part)
         if request.data is UNSET and _is_small(part, limits):
             return request
-        message = _VALUE.decode(part)
         problem = _survey(message, request.id, limits)
         if request.data is UNSET:
             return request
@@ -121,7 +121,7 @@ def _survey(value: dict[str, Any] | list[Any], id: int | str | None, limits: Lim
     """Why the value can't be JSON, "" where it can. (Bytes can: they become base64.) Raises TooDeep and TooManyKeys."""
     problem = ""
     depth, keys = limits.max_depth, limits.max_keys
-    number = 0
+    number, most_keys = 0, 0
     level: list[Any] = [value]
     while level:
         number += 1
@@ -132,12 +132,13 @@ def _survey(value: dict[str, Any] | list[Any], id: int | str | None, limits: Lim
             if type(container) is list:
                 problem = _strangeness(container, below) or problem
                 continue
-            if keys is not None and len(container) > keys:
-                raise TooManyKeys(keys, id)
+            most_keys = max(most_keys, len(container))
             problem = _strangeness(container.values(), below) or problem
             if not _ONLY_STRINGS.issuperset(map(type, container)):
                 problem = "the keys of a map are strings"
         level = below
+    if keys is not None and most_keys > keys:
+        raise TooManyKeys(keys, id)
     return problem
 
 

@@ -45,10 +45,11 @@ def over_the_wire(method: str, response: Any) -> None:
 def encoded(method: str, response: HttpResponseBase, omitted: frozenset[str]) -> bytes:
     """Write the message, as a connection would."""
     from wsrequest.lifecycle.response import reply_to
-    from wsrequest.protocol.codec import JSONCodec
+    from wsrequest.protocol.json import JSONCodec
     from wsrequest.protocol.messages import Response
 
-    reply = reply_to(method, response, omitted)
+    codec = JSONCodec()
+    reply = reply_to(method, response, omitted, codec)
     message = Response(
         id=1,
         status=reply.status,
@@ -57,7 +58,7 @@ def encoded(method: str, response: HttpResponseBase, omitted: frozenset[str]) ->
         encoding=reply.encoding,
         cookies=reply.cookies,
     )
-    return JSONCodec().encode(message)
+    return codec.encode(message)
 
 
 def body_of(answer: Answer) -> bytes:
