@@ -11,18 +11,23 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
+from tests.protocol.support import JSON, MSGPACK, on_both_wires
 from wsrequest.conf import OMIT_RESPONSE_HEADERS
-from wsrequest.lifecycle.response import Reply, body_data, has_body, head_of, reply_to, text_data
+from wsrequest.lifecycle import response as response_module
+from wsrequest.lifecycle.response import Reply, body_data, has_body, head_of, text_data
 from wsrequest.protocol.body import is_json_type
-from wsrequest.protocol.codec import JSONCodec
 from wsrequest.protocol.messages import Response
 
 OMITTED = frozenset(OMIT_RESPONSE_HEADERS)
 
 
-def on_the_wire(reply: Reply) -> dict:
-    return json.loads(
-        JSONCodec().encode(
+def reply_to(method, response, wire=JSON) -> Reply:
+    return response_module.reply_to(method, response, OMITTED, wire.codec)
+
+
+def on_the_wire(reply: Reply, wire=JSON) -> dict:
+    return wire.unpack(
+        wire.codec.encode(
             Response(
                 id=1,
                 status=reply.status,
@@ -35,12 +40,14 @@ def on_the_wire(reply: Reply) -> dict:
     )
 
 
-def as_a_client_rebuilds_it(reply: Reply) -> bytes:
-    message = on_the_wire(reply)
+def as_a_client_rebuilds_it(reply: Reply, wire) -> bytes:
+    message = on_the_wire(reply, wire)
     if message.get("encoding") == "base64":
         return base64.b64decode(message["data"], validate=True)
+    if isinstance(message["data"], bytes):
+        return message["data"]
     if isinstance(reply.data, Raw):
-        return bytes(reply.data)
+        return bytes(reply.data) if wire is JSON else json.dumps(message["data"]).encode()
     content_type = message["headers"].get("content-type", "")
     charset = content_type.partition("charset=")[2] or "utf-8"
     return message["data"].encode(charset)
@@ -70,24 +77,32 @@ content_types = st.sampled_from(
 @example(b'{"a": 1.50, "a": [ ]}', "application/json")
 @example(b'"\\ud800"', "application/json")
 @example(b"\xef\xbb\xbfa", "text/plain; charset=utf-8")
-def test_a_client_can_rebuild_the_identical_bytes(body, content_type):
-    reply = reply_to("GET", HttpResponse(body, content_type=content_type or "x"), OMITTED)
-    assert as_a_client_rebuilds_it(reply) == body
+@on_both_wires
+def test_a_client_can_rebuild_the_identical_bytes(wire, body, content_type):
+    reply = reply_to("GET", HttpResponse(body, content_type=content_type or "x"), wire)
+    rebuilt = as_a_client_rebuilds_it(reply, wire)
+    if wire is MSGPACK and isinstance(reply.data, Raw):  # the identical value
+        assert json.loads(rebuilt) == json.loads(body)
+    else:
+        assert rebuilt == body
     if is_json_type(content_type):
-        assert isinstance(reply.data, Raw) or reply.encoding == "base64"
+        assert isinstance(reply.data, Raw | bytes) or reply.encoding == "base64"
+    assert reply.encoding is UNSET or wire is JSON
 
 
 @given(st.binary(max_size=20), content_types)
-def test_chunks_too(chunk, content_type):
-    data, encoding = text_data(chunk, content_type)
+@on_both_wires
+def test_chunks_too(wire, chunk, content_type):
+    data, encoding = text_data(chunk, content_type, wire.codec)
     headers = {"content-type": content_type}
-    assert as_a_client_rebuilds_it(Reply(200, headers, data, encoding)) == chunk
+    assert as_a_client_rebuilds_it(Reply(200, headers, data, encoding), wire) == chunk
 
 
-def test_json_is_spliced_in():
-    reply = reply_to("GET", JsonResponse({"a": "ü"}), OMITTED)
-    assert bytes(reply.data) == b'{"a": "\\u00fc"}'
-    assert on_the_wire(reply) == {
+@on_both_wires
+def test_json_is_spliced_in(wire):
+    reply = reply_to("GET", JsonResponse({"a": "ü"}), wire)
+    assert wire is MSGPACK or bytes(reply.data) == b'{"a": "\\u00fc"}'
+    assert on_the_wire(reply, wire) == {
         "id": 1,
         "status": 200,
         "headers": {"content-type": "application/json"},
@@ -112,8 +127,9 @@ def test_json_is_spliced_in():
         (b"\x89PNG", "image/png"),
     ],
 )
-def test_what_would_not_come_back_as_it_was_is_base64(body, content_type):
-    assert body_data(body, content_type) == (base64.b64encode(body).decode(), "base64")
+def test_what_would_not_come_back_as_it_was_is_bytes(body, content_type):
+    assert body_data(body, content_type, JSON.codec) == (base64.b64encode(body).decode(), "base64")
+    assert body_data(body, content_type, MSGPACK.codec) == (body, UNSET)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +143,9 @@ def test_what_would_not_come_back_as_it_was_is_base64(body, content_type):
         (b"a", "image/svg+xml", "a"),
     ],
 )
-def test_text_is_decoded_by_its_own_charset(body, content_type, text):
-    assert body_data(body, content_type) == (text, UNSET)
+@on_both_wires
+def test_text_is_decoded_by_its_own_charset(wire, body, content_type, text):
+    assert body_data(body, content_type, wire.codec) == (text, UNSET)
 
 
 @pytest.mark.parametrize(
@@ -151,11 +168,11 @@ def test_text_is_decoded_by_its_own_charset(body, content_type, text):
 def test_where_http_has_no_body_there_is_no_data(method, status, expected):
     response = HttpResponse(b"written anyway", status=status)
     assert has_body(method, response) is expected
-    assert ("data" in on_the_wire(reply_to(method, response, OMITTED))) is expected
+    assert ("data" in on_the_wire(reply_to(method, response))) is expected
 
 
 def test_null_is_a_body():
-    assert on_the_wire(reply_to("GET", JsonResponse(None, safe=False), OMITTED))["data"] is None
+    assert on_the_wire(reply_to("GET", JsonResponse(None, safe=False)))["data"] is None
 
 
 def test_headers_are_lower_case_and_the_omitted_ones_are_left_out():
@@ -190,7 +207,7 @@ def test_cookies_go_beside_the_headers():
     response = HttpResponse("a")
     response.set_cookie("a", "b", max_age=5, httponly=True)
     response.set_cookie("c", "d")
-    reply = reply_to("GET", response, OMITTED)
+    reply = reply_to("GET", response)
     assert reply.set_cookies == response.cookies
     message = on_the_wire(reply)
     assert set(message["cookies"]) == {"a", "c"}
@@ -200,7 +217,7 @@ def test_cookies_go_beside_the_headers():
 
 
 def test_without_cookies_nothing_is_said_of_them():
-    reply = reply_to("GET", HttpResponse(), OMITTED)
+    reply = reply_to("GET", HttpResponse())
     assert (reply.cookies, reply.set_cookies) == (UNSET, None)
 
 
