@@ -36,18 +36,19 @@ class Contender:
     server: str
     path: str
     in_flight: int = 1
-    arrays: bool = False
+    #: Each message in a frame of its own, where a client would put into one frame what it has to say at one moment.
+    apart: bool = False
 
     @property
     def name(self) -> str:
-        return NAMES[self.server] + (", arrays of messages" if self.arrays else "")
+        return NAMES[self.server] + (", a frame for each message" if self.apart else "")
 
     @property
     def load(self) -> Load | None:
         if self.server == FLOOR:
             return None
         if self.server in (SOCKET, BARE):
-            return SocketLoad(self.path, self.in_flight, arrays=self.arrays)
+            return SocketLoad(self.path, self.in_flight, arrays=not self.apart)
         return HTTPLoad(self.path, self.in_flight)
 
 
@@ -59,6 +60,7 @@ class Target:
     measure: str
     over: Contender
     under: Contender
+    #: Without either bound it is no target, but told for comparison.
     at_least: float | None = None
     at_most: float | None = None
 
@@ -71,7 +73,7 @@ class Target:
     def bound(self) -> str:
         if self.at_least is not None:
             return f"≥ {self.at_least:g}"
-        return f"≤ {self.at_most:g}"
+        return f"≤ {self.at_most:g}" if self.at_most is not None else ""
 
 
 def contenders() -> Iterator[Contender]:
@@ -79,13 +81,14 @@ def contenders() -> Iterator[Contender]:
     for in_flight in (16, 64):
         yield Contender(SOCKET, "/empty-async/", in_flight)
     yield Contender(FLOOR, "/empty/")
+    for in_flight in (16, 64):
+        yield Contender(SOCKET, "/empty/", in_flight, apart=True)
     for server in (SOCKET, GRANIAN, DJANGO):
         for in_flight in (16, 64):
             yield Contender(server, "/empty/", in_flight)
     for in_flight in (16, 64):
         yield Contender(DJANGO, "/empty-async/", in_flight)
     for in_flight in (16, 64):
-        yield Contender(SOCKET, "/empty/", in_flight, arrays=True)
         yield Contender(BARE, "/empty/", in_flight)
     for server in (SOCKET, GRANIAN, DJANGO):
         yield Contender(server, "/empty/", 1)
@@ -108,6 +111,9 @@ def targets() -> Iterator[Target]:
                      socket, granian, at_least=1)  # fmt: skip
         yield Target(f"CPU, {in_flight} in flight: socket / floor", "cpu",
                      socket, floor, at_most=1.35)  # fmt: skip
+        apart = Contender(SOCKET, "/empty/", in_flight, apart=True)
+        yield Target(f"requests/s, {in_flight} in flight, a frame for each message: socket / Django ASGI",
+                     "rate", apart, django)  # fmt: skip
     for in_flight in (16, 64):
         socket = Contender(SOCKET, "/empty-async/", in_flight)
         django = Contender(DJANGO, "/empty-async/", in_flight)

@@ -15,8 +15,8 @@ Held still: the same project, views and middleware (`startproject`'s seven), DEB
 requests; one server process on one core, the load generator on {generator}; uvicorn with one
 worker, uvloop and httptools, the same for the socket and for Django's ASGI; HTTP connections kept
 alive, as many as requests are in flight, against one WebSocket with as many requests in flight;
-a client frame holds one message unless the row says arrays; no compression; loopback, no TLS;
-niceness {priority}.
+a client puts what it has to say at one moment into one frame, as the protocol has it, unless the row says
+otherwise; no compression; loopback, no TLS; MESSAGES_PER_SECOND None; niceness {priority}.
 granian serves WSGI with the number of threads that was its best of {threads}: {granian}.
 Contenders are asked in turn in every round ({rounds} rounds of {seconds:g} s each, after a warm-up
 of {warm_up:g} s). A ratio is taken within a round. Figures are medians over the rounds, lowest and
@@ -57,7 +57,7 @@ def markdown(
 
 
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
-    word = "met" if verdict.met else "**missed**"
+    word = ("met" if verdict.met else "**missed**") if verdict.target.bound else ""
     return verdict.target.claim, verdict.target.bound, spread_text(verdict.ratio, "{:.2f}"), word
 
 
@@ -66,7 +66,7 @@ def _place(contender: Contender) -> tuple[int, int, int, bool]:
     in_flight = 0 if contender.server == FLOOR else contender.in_flight
     views, servers = list(VIEWS), list(NAMES)
     place = (views.index(contender.path), in_flight, servers.index(contender.server))
-    return (*place, contender.arrays)
+    return (*place, contender.apart)
 
 
 def _row(results: Results, contender: Contender) -> tuple[str, ...]:
