@@ -20,6 +20,8 @@ class Credentials:
     held when its message arrived.
     """
 
+    __slots__ = ("_expired", "_expiring", "_notice", "_timer", "factory")
+
     def __init__(
         self,
         factory: RequestFactory,

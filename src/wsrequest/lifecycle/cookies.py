@@ -27,6 +27,8 @@ class CookieJar:
     them, whatever its path.
     """
 
+    __slots__ = ("_cookies", "_everywhere", "_same_until")
+
     def __init__(self, header: str = "") -> None:
         """``header`` is the handshake's Cookie header."""
         self._cookies: dict[tuple[str, str | None], _Cookie] = {}

@@ -114,6 +114,8 @@ class SocketRequest(ASGIRequest):
 class RequestFactory:
     """Makes the requests of one connection."""
 
+    __slots__ = ("_meta", "_prefix", "_token_scheme", "handshake", "host", "websocket")
+
     def __init__(
         self,
         handshake: Handshake,
@@ -154,6 +156,8 @@ class RequestFactory:
         if message.headers:
             for name, value in message.headers.items():
                 meta[_meta_key(name)] = value if value.isascii() else _latin1(value)
+            if "traceparent" in message.headers and "tracestate" not in message.headers:
+                meta.pop("HTTP_TRACESTATE", None)  # the handshake's, and so about another trace
         if content_type is not None:
             meta["CONTENT_TYPE"] = content_type
         if body is not None:
@@ -175,6 +179,11 @@ class RequestFactory:
         return other
 
     @property
+    def connection_id(self) -> str | None:
+        """The id of the connection; None where a message came by none."""
+        return None if self.websocket is None else self.websocket.id
+
+    @property
     def authorization(self) -> str | None:
         """The Authorization header of requests whose message says nothing of it."""
         return self._meta.get("HTTP_AUTHORIZATION")
@@ -188,9 +197,10 @@ class RequestFactory:
         handshake = self.handshake
         request = self.build(Request(url=quote(handshake.path), method="GET"), cookie, trusted=True)
         request.META["QUERY_STRING"] = handshake.query_string.decode("latin-1")
-        for name, value in handshake.headers:
-            if b"_" not in name and name != b"cookie":
-                request.META.setdefault(_meta_key(name.decode("latin-1")), value.decode("latin-1"))
+        for name_bytes, value in handshake.headers:
+            name = name_bytes.decode("latin-1").lower()
+            if "_" not in name and name != "cookie":
+                request.META.setdefault(_meta_key(name), value.decode("latin-1"))
         return request
 
     def has_host_of(self, meta: Mapping[str, Any]) -> bool:
@@ -246,7 +256,7 @@ class RequestFactory:
             meta["SERVER_NAME"], meta["SERVER_PORT"] = handshake.server[0], str(handshake.server[1])
         kept = CONNECTION_HEADERS | connection_only_headers(settings.handshake_headers)
         for name_bytes, value_bytes in handshake.headers:
-            name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
+            name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
             if (
                 "_" in name
                 or name == "cookie"
@@ -325,6 +335,9 @@ def _latin1(text: str) -> str:
 
 
 def _meta_key(name: str) -> str:
-    if name == "content-type":
-        return "CONTENT_TYPE"
-    return f"HTTP_{name.upper().replace('-', '_')}"
+    return _META_KEYS.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
+
+
+#: One string for each, however many connections bear it.
+_META_KEYS = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in CONNECTION_HEADERS}
+_META_KEYS["content-type"] = "CONTENT_TYPE"

@@ -13,14 +13,14 @@ from wsrequest.errors import NoCommonVersion, OriginRefused
 class Handshake:
     """What is known when a WebSocket is opened, however the transport learnt it.
 
-    ``path`` is percent-decoded and includes ``root_path`` (the script prefix, "" for none). Header names are
-    lower case; names and values are bytes, in the order in which they came. ``client`` and ``server`` are
-    address and port. ``query_string`` is as it was written. ``secure`` says whether this hop was TLS (``wss``); a
-    proxy's word for it is a header.
+    ``path`` is percent-decoded and includes ``root_path`` (the script prefix, "" for none). Header names (in any
+    case) and values are bytes, in the order in which they came: the server's own list, not a copy of it. ``client``
+    and ``server`` are address and port. ``query_string`` is as it was written. ``secure`` says whether this hop was
+    TLS (``wss``); a proxy's word for it is a header.
     """
 
     path: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
     root_path: str = ""
     subprotocols: tuple[str, ...] = ()
     secure: bool = False
@@ -31,7 +31,7 @@ class Handshake:
 
     def header(self, name: bytes) -> str | None:
         """The value of this header (name in lower case). Repeated ones are joined, and Cookie by "; " as in HTTP/2."""
-        values = [value.decode("latin-1") for key, value in self.headers if key == name]
+        values = [value.decode("latin-1") for key, value in self.headers if key.lower() == name]
         return ("; " if name == b"cookie" else ",").join(values) if values else None
 
 

@@ -33,30 +33,35 @@ class ASGIApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            # As few frames as can be: a connection keeps them for as long as it lives.
+            with _until_the_peer_is_gone:
+                session = await self._open(scope, receive, send)
+                if session is not None:
+                    await session.run()
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
             # Its stubs ask for a dict where ASGI promises a mutable mapping.
             await self._http(scope, receive, send)  # type: ignore[arg-type]
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> Session | None:
+        """The session of a connection that was accepted."""
         await receive()  # websocket.connect
         if not self._loaded:
             # This imports the URLconf, and every view with it: left to the first request, it would hold up the loop.
             await asyncio.to_thread(any_view_is_async)
             self._loaded = True
-        settings = get_settings()
-        with contextlib.ExitStack() as at_the_end, contextlib.suppress(OSError):  # gone already
+        with contextlib.ExitStack() as unless_accepted:
             try:
-                session = self._session(scope, ASGITransport(receive, send), settings)
-                at_the_end.callback(session.leave)
+                session = self._session(scope, ASGITransport(receive, send), get_settings())
+                unless_accepted.callback(session.leave)
                 await session.open()
             except HandshakeRefused as refusal:
                 await _refuse(refusal, scope, send)
-                return
+                return None
             await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
-            await session.run()
+            unless_accepted.pop_all()
+            return session
 
     def _session(self, scope: Scope, transport: ASGITransport, settings: Settings) -> Session:
         root_path = scope.get("root_path", "")
@@ -73,6 +78,8 @@ class ASGIApplication:
 
 class ASGITransport:
     """A session's :class:`~wsrequest.session.Transport` over ASGI's ``receive`` and ``send``."""
+
+    __slots__ = ("_receive", "_send")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -93,12 +100,16 @@ class ASGITransport:
         await self._send({"type": "websocket.close", "code": code})
 
 
+#: Reentrant, so one does for all.
+_until_the_peer_is_gone = contextlib.suppress(OSError)
+
+
 def _handshake(scope: Scope) -> Handshake:
-    client, server = scope.get("client"), scope.get("server")
+    client, server, headers = scope.get("client"), scope.get("server"), scope["headers"]
     return Handshake(
         path=scope["path"],
         query_string=scope.get("query_string", b""),
-        headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
+        headers=headers if isinstance(headers, list | tuple) else tuple(headers),
         root_path=scope.get("root_path", ""),
         subprotocols=tuple(scope.get("subprotocols", ())),
         secure=scope.get("scheme") == "wss",
