@@ -88,8 +88,14 @@ class Settings:
     expiring_notice: float = 60
     #: Seconds that requests under way have when the server shuts down.
     grace_time: float = 20
+    #: Whole seconds for which the answer to a request with a ``key`` is kept...
+    idempotency_ttl: int = 600
+    #: ... and in which of CACHES.
+    idempotency_cache: str = "default"
     #: Announced in ``hello``; a client that negotiated a subprotocol and is silent for two is closed (4201).
     ping_interval: float | None = 20
+    #: Dotted path to what is told the figures: a class with the methods of ``wsrequest.metrics.Metrics``, or an object.
+    metrics: str | None = None
     #: Names (lower case) of response headers that don't go on the wire.
     omit_response_headers: tuple[str, ...] = OMIT_RESPONSE_HEADERS
     #: Further handshake headers (set by your proxy, say) that every request of the connection bears, and that no
@@ -100,8 +106,8 @@ class Settings:
 #: The keys of ``WSREQUEST``.
 NAMES = tuple(field.name.upper() for field in fields(Settings))
 
-_STRINGS = {"path", "token_scheme"}
-_DOTTED_PATHS = {"handshake"}
+_STRINGS = {"path", "token_scheme", "idempotency_cache"}
+_DOTTED_PATHS = {"handshake": ("__call__",), "metrics": ("count", "gauge", "gauge_add", "observe")}
 _HEADER_NAMES = {"omit_response_headers", "handshake_headers"}
 _FLOATS = {
     "expiring_notice",
@@ -149,7 +155,7 @@ def _problem(name: str, value: Any) -> str | None:
             return "must be a string."
         return "must begin with a slash." if name == "path" and value[:1] != "/" else None
     if name in _DOTTED_PATHS:
-        return _import_problem(value)
+        return _import_problem(value, _DOTTED_PATHS[name])
     if name in _HEADER_NAMES:
         is_group = isinstance(value, list | tuple | set | frozenset)
         if not (is_group and all(isinstance(header, str) for header in value)):
@@ -161,14 +167,20 @@ def _problem(name: str, value: Any) -> str | None:
     return None
 
 
-def _import_problem(path: Any) -> str | None:
+def _import_problem(path: Any, methods: tuple[str, ...]) -> str | None:
+    wanted = (
+        "a callable"
+        if methods == ("__call__",)
+        else f"a class, or an object, that has {', '.join(methods)}"
+    )
     if not isinstance(path, str):
-        return "must be a dotted path to a callable."
+        return f"must be a dotted path to {wanted}."
     try:
         found = import_string(path)
     except ImportError as error:
         return f"can't be imported: {error}"
-    return None if callable(found) else "must be a dotted path to a callable."
+    fits = all(callable(getattr(found, method, None)) for method in methods)
+    return None if fits else f"must be a dotted path to {wanted}."
 
 
 @functools.cache

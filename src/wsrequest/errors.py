@@ -15,6 +15,8 @@
     │   ├── NotSupported          501  a message kind that this server does not speak
     │   └── GoingAway             503  this server shuts down; ``retry_after``
     ├── ExchangeError           a request that was not answered by its view
+    │   ├── KeyBusy               409  the first request with this ``key`` still runs; ``retry_after``
+    │   ├── KeyReused             422  this ``key`` was used for another request
     │   ├── Cancelled             499  the client sent ``cancel``
     │   ├── ViewFailed            500  an exception got past Django's own handling
     │   ├── ShutDown              503  the server shut down before there was an answer
@@ -206,6 +208,24 @@ class Cancelled(ExchangeError):
     status = 499
     code = "cancelled"
     sentence = "The request was cancelled."
+
+
+class KeyBusy(ExchangeError):
+    """A repeat has waited for the answer to the first request with its ``key``, and that has none yet. Either it still
+    runs, or its process died in it: then nobody knows what it did, and the key stays taken for IDEMPOTENCY_TTL."""
+
+    status = 409
+    code = "key_busy"
+    sentence = "The first request with this key has no answer yet; repeat later, with the same key."
+    retry_after = 5
+
+
+class KeyReused(ExchangeError):
+    """A key stands for one request: another method, url or body needs another key."""
+
+    status = 422
+    code = "key_reused"
+    sentence = "This key was used for another request; choose another key."
 
 
 class ShutDown(ExchangeError):
