@@ -145,9 +145,17 @@ def _is_connection(task: asyncio.Task[Any]) -> bool:
 
 
 class ServerProcess:
-    """Serves the project in a process of its own, with uvloop where there is one, and every warning an error."""
+    """Serves a project in a process of its own, with uvloop where there is one, and every warning an error.
 
-    def __init__(self, folder: Path) -> None:
+    ``project`` is the package of its settings and its ASGI application; ``ignored`` are warnings that are none
+    (as for ``-W``).
+    """
+
+    def __init__(
+        self, folder: Path, project: str = "tests.project", ignored: tuple[str, ...] = ()
+    ) -> None:
+        self._project = project
+        self._warnings = [word for each in ("error", *ignored) for word in ("-W", each)]
         self.log = folder / "server.log"
         self._database = folder / "project.sqlite3"
         with closing(socket.socket()) as probe:
@@ -156,29 +164,26 @@ class ServerProcess:
         self.http = f"http://127.0.0.1:{self.port}"
         self.ws = f"ws://127.0.0.1:{self.port}/ws/"
         self._process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
 
     def start(self) -> ServerProcess:
-        environment = {
+        self.environment = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+            "DJANGO_SETTINGS_MODULE": f"{self._project}.settings",
             "WSREQUEST_TEST_DATABASE": str(self._database),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(
                 ":"
             ),
         }
-        subprocess.run(
-            [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity", "0"],
-            env=environment,
-            check=True,
-        )
+        self.manage("migrate", "--run-syncdb", "--verbosity", "0")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-W", "error", "-m", "uvicorn", "--host", "127.0.0.1"),
+                    *(sys.executable, *self._warnings, "-m", "uvicorn", "--host", "127.0.0.1"),
                     *("--port", str(self.port), "--log-level", "warning"),
-                    *("--ws-per-message-deflate", "false", "tests.project.asgi:application"),
+                    *("--ws-per-message-deflate", "false", f"{self._project}.asgi:application"),
                 ],
-                env=environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -188,6 +193,12 @@ class ServerProcess:
             assert time.monotonic() < deadline, f"no answer in time: {self.log.read_text()}"
             time.sleep(0.05)
         return self
+
+    def manage(self, *arguments: str) -> None:
+        """Run a management command."""
+        subprocess.run(
+            [sys.executable, "-m", "django", *arguments], env=self.environment, check=True
+        )
 
     def stop(self) -> None:
         """End it as a deploy does; fails where it had ended by itself, or logged a traceback."""

@@ -1,0 +1,1 @@
+"""A project with the packages that people log in with, for a server process of its own."""
