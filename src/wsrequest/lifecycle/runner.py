@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import contextvars
 import functools
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
@@ -21,6 +20,7 @@ from django.http import FileResponse, StreamingHttpResponse
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
+from wsrequest import log
 from wsrequest.conf import get_settings
 from wsrequest.errors import ViewFailed, WSRequestError
 from wsrequest.lifecycle.call import Call
@@ -42,8 +42,6 @@ from wsrequest.lifecycle.response import Reply, has_body
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
 
 T = TypeVar("T")
-
-logger = logging.getLogger("wsrequest")
 
 #: Bytes in a chunk at most; a larger piece of a stream is cut.
 CHUNK_SIZE = 2**16
@@ -95,7 +93,7 @@ class PoolRunner:
         """Run the call in a copy of ``context``. A synchronous view can't be stopped; for anything else ``sink`` is
         told the task."""
         if call.is_async:
-            self._start_task(self._run_async(call, sink), context, sink)
+            self._start_task(self._run_async(call, sink), context, call, sink)
             return
 
         def job(worker: Worker) -> None:
@@ -107,7 +105,7 @@ class PoolRunner:
             if isinstance(outcome, StreamingHttpResponse):
                 self.pool.keep(worker)
                 stream = self._run_stream(worker, own_context, outcome, call, sink)
-                self._bridge.call(self._start_task, stream, context, sink)
+                self._bridge.call(self._start_task, stream, context, call, sink)
             else:
                 self._bridge.call(_deliver, outcome, sink)
             self._give_way()
@@ -151,9 +149,11 @@ class PoolRunner:
         if ready >= READY_AT_ONCE and ready >= self.pool.waiting > 0:
             time.sleep(GIVE_WAY)
 
-    def _start_task(self, work: Any, context: contextvars.Context, sink: Sink) -> None:
+    def _start_task(
+        self, work: Any, context: contextvars.Context, call: Call, sink: Sink
+    ) -> None:
         task = self.loop.create_task(work, context=context.copy())
-        task.add_done_callback(functools.partial(_task_done, sink))
+        task.add_done_callback(functools.partial(_task_done, call, sink))
         sink.running(task)
 
     async def _run_async(self, call: Call, sink: Sink) -> None:
@@ -366,15 +366,15 @@ def carried_locals() -> Callable[[], None]:
     return restore
 
 
-def _task_done(sink: Sink, task: asyncio.Task[None]) -> None:
+def _task_done(call: Call, sink: Sink, task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("An answer could not be sent", exc_info=error)
+        log.answer_lost(call.factory.connection_id, call.message, error)
     sink.finished()
 
 
 def _failure(error: BaseException, call: Call) -> WSRequestError:
     """Log what got past Django; the peer is told no more than that it happened."""
-    logger.error("%s %r failed", call.message.method, call.message.url, exc_info=error)
+    log.failed(call.factory.connection_id, call.message, error)
     return ViewFailed()
 
 

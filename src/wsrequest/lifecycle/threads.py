@@ -83,6 +83,8 @@ class WorkerPool:
         self.size = size
         #: All threads that there are.
         self.workers: set[Worker] = set()
+        #: How many of them belong to one message.
+        self.leased = 0
         self.closed = False
         self._on_exit = on_exit
         self._jobs: deque[Job] = deque()
@@ -108,12 +110,14 @@ class WorkerPool:
         with self._lock:
             worker = self._parked.pop() if self._parked else self._start()
             worker.leased = True
+            self.leased += 1
             return worker
 
     def keep(self, worker: Worker) -> None:
         """Lease the very thread that runs the calling job; another one takes the pool's jobs in its place."""
         with self._lock:
             worker.leased = True
+            self.leased += 1
             worker.active = False
             self._active -= 1
         if self._jobs and not self._waking:
@@ -123,6 +127,7 @@ class WorkerPool:
         """The message that leased this thread has ended, and has no more jobs for it."""
         with self._lock:
             worker.leased = False
+            self.leased -= 1
             if not worker.asleep:
                 return  # it parks by itself
             if len(self._parked) < self.size and not self.closed:
