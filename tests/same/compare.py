@@ -1,7 +1,8 @@
 """Send a step over HTTP and as a message, and bring both answers into one form.
 
 A message's answer is read as PROTOCOL.md tells a client to: `data` under a JSON type is the body as it
-stands in the frame, any other string is text in the charset of its type, `encoding` says base64.
+stands in the frame, any other string is text in the charset of its type, `encoding` says base64. Under
+MessagePack bytes are bytes, and JSON is its value.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import gzip
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message as HeaderParser
 from http.cookies import SimpleCookie
 from typing import Any, Self
@@ -20,7 +21,6 @@ import msgspec
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as websockets_connect
 
-SUBPROTOCOL = "wsrequest.v1.json"
 USER_AGENT = "tests"
 CSRF = "c" * 32
 
@@ -119,11 +119,13 @@ class _Response(msgspec.Struct):
 
 
 class OverSocket:
+    subprotocol = "wsrequest.v1.json"
+
     def __init__(self, url: str, origin: str) -> None:
         self._opening = websockets_connect(
             url,
             origin=origin,  # type: ignore[arg-type]
-            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+            subprotocols=[self.subprotocol],  # type: ignore[list-item]
             user_agent_header=USER_AGENT,
             additional_headers={"Cookie": f"csrftoken={CSRF}"},
             compression=None,
@@ -135,7 +137,7 @@ class OverSocket:
 
     def __enter__(self) -> Self:
         self._socket: ClientConnection = self._opening.__enter__()
-        assert json.loads(self._socket.recv(30))["control"] == "hello"
+        assert self._read(self._socket.recv(30))["control"] == "hello"
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -146,7 +148,7 @@ class OverSocket:
         headers = {**step.headers, "x-csrftoken": self._csrf}
         message = {"id": 1, "url": step.url, "method": step.method, **step.message}
         message["headers"] = headers
-        self._socket.send(json.dumps(message))
+        self._socket.send(self._frame(message))
         head = self._next()
         assert head.status is not None
         content_type = head.headers.get("content-type", "")
@@ -154,12 +156,12 @@ class OverSocket:
             body = b""
             while not (part := self._next()).end:
                 assert not isinstance(part.chunk, msgspec.UnsetType)
-                body += _text(part.chunk, part.encoding, content_type)
+                body += self._text(part.chunk, part.encoding, content_type)
             assert part.status is None
         elif isinstance(head.data, msgspec.UnsetType):
             body = b""
         else:
-            body = _body(head.data, head.encoding, content_type)
+            body = self._body(head.data, head.encoding, content_type)
         self._csrf = str(head.cookies.get("csrftoken", {}).get("value", self._csrf))
         told = {name: _told(name, facts, step) for name, facts in head.cookies.items()}
         headers = _on_the_wire(head.headers)
@@ -167,13 +169,115 @@ class OverSocket:
 
     def _next(self) -> _Response:
         if not self._arrived:
-            frame = self._socket.recv(30)
-            assert isinstance(frame, str)
-            many = frame.startswith("[")
-            self._arrived = msgspec.json.decode(
-                frame if many else f"[{frame}]", type=list[_Response]
-            )
+            self._arrived = self._messages(self._socket.recv(30))
         return self._arrived.pop(0)
+
+    def over_http(self, step: Step) -> Step:
+        """The step as HTTP has to send it, for the view to see the same."""
+        return step
+
+    def comparable(self, answer: Answer) -> Answer:
+        """The answer, without what this codec does not say."""
+        return answer
+
+    def _frame(self, message: dict[str, Any]) -> str | bytes:
+        return json.dumps(message)
+
+    def _messages(self, frame: str | bytes) -> list[_Response]:
+        assert isinstance(frame, str)
+        return msgspec.json.decode(
+            frame if frame.startswith("[") else f"[{frame}]", type=list[_Response]
+        )
+
+    def _read(self, data: msgspec.Raw | str | bytes) -> Any:
+        return json.loads(data if isinstance(data, str) else bytes(data))
+
+    def _body(self, data: msgspec.Raw, encoding: str | None, content_type: str) -> bytes:
+        if encoding is None and _is_json(content_type):
+            return bytes(data)
+        return self._text(data, encoding, content_type)
+
+    def _text(self, data: msgspec.Raw, encoding: str | None, content_type: str) -> bytes:
+        value = self._read(data)
+        if encoding == "base64":
+            return base64.b64decode(value, validate=True)
+        return value.encode(_charset(content_type))
+
+
+class OverMsgpack(OverSocket):
+    subprotocol = "wsrequest.v1.msgpack"
+
+    def over_http(self, step: Step) -> Step:
+        """JSON comes to the view as the server writes it, except where MessagePack can't say it."""
+        typed = step.headers | step.http_headers
+        if not _is_json(typed.get("content-type", "")) or "encoding" in step.message:
+            return step
+        if "data" not in step.message or _packed(step.message) is None:
+            return step
+        return replace(step, body=msgspec.json.encode(step.message["data"]))
+
+    def comparable(self, answer: Answer) -> Answer:
+        """JSON is the same where its value is."""
+        if not _is_json(answer.headers.get("content-type", "")):
+            return answer
+        try:
+            body = msgspec.json.encode(msgspec.json.decode(answer.body))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return answer
+        return replace(answer, body=body)
+
+    def _frame(self, message: dict[str, Any]) -> bytes:
+        if message.get("encoding") == "base64":
+            message = message | {"data": base64.b64decode(message["data"])}
+            del message["encoding"]
+        elif isinstance(message.get("data"), dict):
+            message = message | {"data": {k: _with_bytes(v) for k, v in message["data"].items()}}
+        return _packed(message) or msgspec.msgpack.encode(_as_json_bytes(message))
+
+    def _messages(self, frame: str | bytes) -> list[_Response]:
+        assert isinstance(frame, bytes)
+        many = isinstance(msgspec.msgpack.decode(frame), list)
+        return msgspec.msgpack.decode(frame if many else b"\x91" + frame, type=list[_Response])
+
+    def _read(self, data: msgspec.Raw | str | bytes) -> Any:
+        assert not isinstance(data, str)
+        return msgspec.msgpack.decode(data)
+
+    def _body(self, data: msgspec.Raw, encoding: str | None, content_type: str) -> bytes:
+        value = self._read(data)
+        if _is_json(content_type) and not isinstance(value, bytes):
+            return msgspec.json.encode(value)
+        return self._text(data, encoding, content_type)
+
+    def _text(self, data: msgspec.Raw, encoding: str | None, content_type: str) -> bytes:
+        assert encoding is None
+        value = self._read(data)
+        return value if isinstance(value, bytes) else value.encode(_charset(content_type))
+
+
+def _packed(message: dict[str, Any]) -> bytes | None:
+    """None where there is an integer of more than 64 bits in it, or half an emoji."""
+    try:
+        return msgspec.msgpack.encode(message)
+    except (OverflowError, UnicodeEncodeError):
+        return None
+
+
+def _as_json_bytes(message: dict[str, Any]) -> dict[str, Any]:
+    headers = {"content-type": "application/json", **message["headers"]}
+    return message | {"headers": headers, "data": json.dumps(message["data"]).encode()}
+
+
+def _with_bytes(value: Any) -> Any:
+    """A form's value, with the content of its files as bytes."""
+    if isinstance(value, list):
+        return [_with_bytes(item) for item in value]
+    if isinstance(value, dict) and "content" in value:
+        try:
+            return value | {"content": base64.b64decode(value["content"], validate=True)}
+        except ValueError:
+            return value
+    return value
 
 
 def _is_json(content_type: str) -> bool:
@@ -195,19 +299,10 @@ def _plain(body: bytes, headers: dict[str, str]) -> bytes:
 _TOKEN = re.compile(rb"\b[A-Za-z0-9]{64}\b")
 
 
-def _body(data: msgspec.Raw, encoding: str | None, content_type: str) -> bytes:
-    if encoding is None and _is_json(content_type):
-        return bytes(data)
-    return _text(data, encoding, content_type)
-
-
-def _text(data: msgspec.Raw, encoding: str | None, content_type: str) -> bytes:
-    text = json.loads(bytes(data))
-    if encoding == "base64":
-        return base64.b64decode(text, validate=True)
+def _charset(content_type: str) -> str:
     parser = HeaderParser()
     parser["content-type"] = content_type or "text/plain"
-    return text.encode(parser.get_content_charset() or "utf-8")
+    return parser.get_content_charset() or "utf-8"
 
 
 def _on_the_wire(headers: dict[str, str]) -> dict[str, str]:

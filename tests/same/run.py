@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pytest
 from django.contrib.sessions.models import Session
 
 from tests.project.models import Note
 from tests.same.cases import Case
-from tests.same.compare import Answer, OverHTTP, OverSocket
+from tests.same.compare import Answer, OverHTTP, OverMsgpack, OverSocket, Step
 from tests.support.server import ServerThread
 
 
@@ -21,16 +22,23 @@ def renew_rows() -> None:
     Note.objects.create(slug="second", text="zwei\u00df")
 
 
-def assert_same(case: Case, server: ServerThread) -> list[Answer]:
-    """The answers over the socket, which are those over HTTP."""
-    over_http = _run(case, OverHTTP(server.http))
-    over_socket = _run(case, OverSocket(server.ws, server.http))
+#: Over each subprotocol.
+over_each = pytest.mark.parametrize("over", [OverSocket, OverMsgpack], ids=["json", "msgpack"])
+
+
+def assert_same(case: Case, server: ServerThread, over: type[OverSocket]) -> list[Answer]:
+    """The answers over HTTP, which are those over the socket."""
+    socket = over(server.ws, server.http)
+    over_http = _run([socket.over_http(step) for step in case.steps], OverHTTP(server.http))
+    over_socket = _run(case.steps, socket)
     for step, http, message in zip(case.steps, over_http, over_socket, strict=True):
-        if message != http:
+        one, other = socket.comparable(http), socket.comparable(message)
+        if one != other:
             raise AssertionError(
-                "\n".join([f"{step.method} {step.url}", *_differences(http, message)])
+                "\n".join([f"{step.method} {step.url}", *_differences(one, other)])
             )
-    return over_socket
+        http.streamed = message.streamed
+    return over_http
 
 
 def _differences(http: Answer, message: Answer) -> Iterator[str]:
@@ -53,10 +61,10 @@ def _readable(body: bytes) -> Any:
         return body[:2000]
 
 
-def _run(case: Case, way: OverHTTP | OverSocket) -> list[Answer]:
+def _run(steps: Sequence[Step], way: OverHTTP | OverSocket) -> list[Answer]:
     renew_rows()
     with way:
-        return [way.send(step) for step in case.steps]
+        return [way.send(step) for step in steps]
 
 
 def assert_as_expected(case: Case, answers: list[Answer]) -> None:

@@ -8,7 +8,8 @@ import pytest
 from django.db import connections
 
 from tests.same.cases import Case, case, get
-from tests.same.run import assert_as_expected, assert_same
+from tests.same.compare import OverSocket
+from tests.same.run import assert_as_expected, assert_same, over_each
 from tests.support.server import ServerThread
 
 CASES = [
@@ -34,5 +35,6 @@ def server(database: None) -> Iterator[ServerThread]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_same(case: Case, server: ServerThread) -> None:
-    assert_as_expected(case, assert_same(case, server))
+@over_each
+def test_same(case: Case, server: ServerThread, over: type[OverSocket]) -> None:
+    assert_as_expected(case, assert_same(case, server, over))

@@ -8,7 +8,8 @@ import pytest
 from django.test import override_settings
 
 from tests.same.cases import CASES, Case
-from tests.same.run import assert_as_expected, assert_same
+from tests.same.compare import OverSocket
+from tests.same.run import assert_as_expected, assert_same, over_each
 from tests.support.server import ServerThread
 
 # Django's own handler reads a synchronous iterator as a whole, and warns that it does.
@@ -24,5 +25,6 @@ def server(database: None) -> Iterator[ServerThread]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_same(case: Case, server: ServerThread) -> None:
-    assert_as_expected(case, assert_same(case, server))
+@over_each
+def test_same(case: Case, server: ServerThread, over: type[OverSocket]) -> None:
+    assert_as_expected(case, assert_same(case, server, over))

@@ -22,7 +22,8 @@ from tests.same.cases import (
     case,
     get,
 )
-from tests.same.run import assert_as_expected, assert_same
+from tests.same.compare import OverSocket
+from tests.same.run import assert_as_expected, assert_same, over_each
 from tests.support.server import ServerThread
 
 pytestmark = pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
@@ -85,5 +86,6 @@ def server(database: None) -> Iterator[ServerThread]:
 
 
 @pytest.mark.parametrize("case", [*SHARED, *ONLY_HERE], ids=lambda case: case.name)
-def test_same(case: Case, server: ServerThread) -> None:
-    assert_as_expected(case, assert_same(case, server))
+@over_each
+def test_same(case: Case, server: ServerThread, over: type[OverSocket]) -> None:
+    assert_as_expected(case, assert_same(case, server, over))
