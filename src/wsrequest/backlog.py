@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from wsrequest.exchange import Exchange
@@ -17,7 +17,24 @@ class Backlog:
 
     At most ``max_in_flight`` run at a time, and at most ``max_queued`` more wait here. None starts while the outbox is
     full: an answer must not be lost, so none is made for which there is no room.
+
+    Answers without an id can be told apart by their order only. One that is there before its turn (a refusal, a request
+    that timed out in the queue) waits here for those before it.
     """
+
+    __slots__ = (
+        "_by_id",
+        "_in_order",
+        "_max_in_flight",
+        "_most",
+        "_order_busy",
+        "_outbox",
+        "_place",
+        "_speaking",
+        "_start",
+        "_waiting",
+        "running",
+    )
 
     def __init__(
         self,
@@ -34,14 +51,18 @@ class Backlog:
         self.running: set[Exchange] = set()
         self._by_id: dict[int | str, Exchange] = {}
         self._waiting: deque[Exchange] | None = None
-        self._in_order: deque[Exchange] | None = None
+        # Requests that wait to run, and among them answers that wait for their turn.
+        self._in_order: deque[Exchange | bytes] | None = None
         self._order_busy = False
+        # The request without an id that runs and was not answered yet; nothing without an id is said before it was.
+        self._speaking: Exchange | None = None
         self._place: asyncio.Event | None = None
 
     @property
     def waiting(self) -> list[Exchange]:
         """Those that have not started."""
-        return [*(self._in_order or ()), *(self._waiting or ())]
+        in_order = (entry for entry in self._in_order or () if not isinstance(entry, bytes))
+        return [*in_order, *(self._waiting or ())]
 
     @property
     def empty(self) -> bool:
@@ -69,7 +90,8 @@ class Backlog:
         """Start what may start."""
         while len(self.running) < self._max_in_flight and not self._outbox.full:
             if self._in_order and not self._order_busy:
-                exchange = self._in_order.popleft()
+                # Not an answer: those that wait here wait for one that runs, or stand behind one that is to run.
+                exchange = self._speaking = cast("Exchange", self._in_order.popleft())
                 self._order_busy = True
             elif self._waiting:
                 exchange = self._waiting.popleft()
@@ -90,19 +112,42 @@ class Backlog:
     def _count(self) -> int:
         return len(self.running) + len(self._waiting or ()) + len(self._in_order or ())
 
-    def withdraw(self, exchange: Exchange) -> bool:
-        """Take a request out of the queue; False where it does not wait there."""
-        queue = self._in_order if exchange.message.id is None else self._waiting
-        if not queue or exchange not in queue:
-            return False
-        queue.remove(exchange)
-        self._a_place_is_free()
-        return True
+    async def say(self, message: bytes) -> None:
+        """Send an answer without an id that no request gave, when its turn has come. Returns when it has a place."""
+        if self._speaking is not None or self._in_order:
+            await self.place_free()
+        if self._in_order is None:
+            self._in_order = deque()
+        self._in_order.append(message)
+        self._speak()
 
-    def answered(self, exchange: Exchange) -> None:
-        """The exchange's id may be used again."""
-        if exchange.message.id is not None:
-            self._by_id.pop(exchange.message.id, None)
+    def answered(self, exchange: Exchange, message: bytes) -> None:
+        """Send the last message of an exchange. Its id may be used again."""
+        key = exchange.message.id
+        if key is not None:
+            self._by_id.pop(key, None)
+            self._outbox.put(message)
+        elif exchange is self._speaking or not self._in_order:
+            self._speaking = None
+            self._outbox.put(message)
+            self._speak()
+        else:  # it gave up before its turn came
+            self._in_order[self._in_order.index(exchange)] = message
+            self._speak()
+
+    def _speak(self) -> None:
+        """Send the answers whose turn has come."""
+        queue = self._in_order
+        while queue and self._speaking is None and isinstance(message := queue[0], bytes):
+            queue.popleft()
+            self._outbox.put(message)
+            self._a_place_is_free()
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Whoever was answered while he waited need not run any more."""
+        if exchange.message.id is not None and self._waiting and exchange in self._waiting:
+            self._waiting.remove(exchange)
+            self._a_place_is_free()
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
@@ -112,10 +157,12 @@ class Backlog:
         self._a_place_is_free()
         self.start()
 
-    def discard(self) -> None:
+    def discard(self) -> list[Exchange]:
         """Forget what waits: nobody will read its answer."""
+        forgotten = self.waiting
         self._waiting = self._in_order = None
         self._a_place_is_free()
+        return forgotten
 
     def _a_place_is_free(self) -> None:
         if self._place is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from wsrequest import log
 from wsrequest.errors import Cancelled, ShutDown, TimedOut, ViewFailed, WSRequestError
 from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply, text_data
+from wsrequest.observer import Observer
 from wsrequest.outbox import Outbox
 from wsrequest.protocol.connection import Connection
 from wsrequest.protocol.messages import SAFE_METHODS, Request
@@ -21,18 +23,19 @@ class Owner(Protocol):
     connection: Connection
     outbox: Outbox
     jar: CookieJar
+    observer: Observer | None
 
-    def answered(self, exchange: Exchange) -> None:
-        """The exchange's id may be used again."""
+    def answered(self, exchange: Exchange, message: bytes) -> None:
+        """Send the exchange's last message. Its id may be used again."""
 
-    def withdraw(self, exchange: Exchange) -> bool:
-        """Take a request out of the queue; False where it does not wait there."""
+    def withdraw(self, exchange: Exchange) -> None:
+        """Take a request that was answered out of the queue, where it waits there."""
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
 
-    def learn(self, identity: Identity) -> None:
-        """A request that bore the connection's own credentials was this user's."""
+    def learn(self, era: int, identity: Identity, status: int) -> None:
+        """This is what a request has shown that bore the connection's own credentials, as of this era."""
 
 
 class Exchange:
@@ -42,10 +45,14 @@ class Exchange:
         "_content_type",
         "_ended",
         "_interrupted",
+        "_observer",
         "_session",
         "_streaming",
         "_task",
         "_timer",
+        "_arrived",
+        "_waits",
+        "era",
         "factory",
         "message",
     )
@@ -54,6 +61,13 @@ class Exchange:
         """``factory`` makes its request, with the token that held when the message arrived."""
         self.message = message
         self.factory = factory
+        #: Which of the connection's credentials it bears; known when it starts.
+        self.era = -1
+        self._observer = session.observer
+        # What the observer wants to know: when the message came, and whether it waits to run.
+        self._arrived, self._waits = 0.0, False
+        if session.observer is not None:
+            self._arrived, self._waits = session.observer.arrived(), True
         self._timer: asyncio.TimerHandle | None = None
         self._session = session
         self._task: asyncio.Task[None] | None = None
@@ -64,16 +78,21 @@ class Exchange:
 
     def limit(self, seconds: float | None) -> None:
         """Answer 504 unless there is an answer within so many seconds, or the message's own ``timeout``."""
-        if self.message.timeout is not None:
-            own = self.message.timeout / 1000
-            seconds = own if seconds is None else min(own, seconds)
-        if seconds is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(seconds, self._give_up, TimedOut())
+        loop = asyncio.get_running_loop()
+        own = None if self.message.timeout is None else self.message.timeout / 1000
+        if own is not None and (seconds is None or own <= seconds):
+            self._timer = loop.call_later(own, self._give_up, TimedOut())
+        elif seconds is not None:
+            self._timer = loop.call_later(seconds, self._take_too_long, seconds)
 
     def cancel(self) -> None:
         """The client does not want the answer any more: say so, and stop what can be stopped."""
         self._give_up(Cancelled())
+
+    def _take_too_long(self, seconds: float) -> None:
+        """The project's own limit: what exceeds it is worth a warning."""
+        log.timed_out(self.factory.connection_id, self.message, seconds)
+        self._give_up(TimedOut())
 
     def shut_down(self) -> None:
         """The server does not wait any longer."""
@@ -86,13 +105,15 @@ class Exchange:
         if not self._ended:
             self._ended = True
             self._stop_timer()
+            if not self._streaming:
+                self._tell(None)
             if self.message.key is None or self.message.method in SAFE_METHODS:
                 self._interrupt()
 
     def _give_up(self, error: WSRequestError) -> None:
         self._cut_short(error)
-        if not self._session.withdraw(self):
-            self._interrupt()
+        self._session.withdraw(self)
+        self._interrupt()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -105,7 +126,7 @@ class Exchange:
             self._session.jar.update(reply.set_cookies)
         message = self.message
         if message.token is None and "authorization" not in (message.headers or ()):
-            self._session.learn(reply.identity)
+            self._session.learn(self.era, reply.identity, reply.status)
 
     def _interrupt(self) -> None:
         if self._task is not None:
@@ -125,6 +146,12 @@ class Exchange:
             self._interrupted = True
             raise asyncio.CancelledError
 
+    def started(self) -> None:
+        """It waits no more, but runs."""
+        if self._observer is not None:
+            self._waits = False
+            self._observer.started(self._arrived)
+
     def running(self, task: asyncio.Task[None]) -> None:
         self._task = task
         if self._ended:
@@ -143,10 +170,13 @@ class Exchange:
                     reply.cookies,
                 )
             )
+            self._tell(reply.status)
 
     def fail(self, error: WSRequestError) -> None:
         if not self._ended:
             self._end(self._session.connection.send_error(self.message.id, error))
+            self._tell(error.status)
+            self._tell_of(error)
 
     async def begin(self, head: Reply) -> None:
         self._learn(head)
@@ -159,6 +189,7 @@ class Exchange:
             )
         )
         self._streaming = True
+        self._tell(head.status)
         await self._session.outbox.room()
 
     async def chunk(self, chunk: bytes) -> None:
@@ -167,6 +198,8 @@ class Exchange:
         self._session.outbox.put(
             self._session.connection.send_chunk(self.message.id, data, encoding)
         )
+        if self._observer is not None:
+            self._observer.chunk_went(len(chunk))
         await self._session.outbox.room()
 
     def end(self, error: WSRequestError | None) -> None:
@@ -174,6 +207,7 @@ class Exchange:
             self.fail(error)
         elif not self._ended:
             self._end(self._session.connection.send_end(self.message.id, error))
+            self._tell_of(error)
 
     def finished(self) -> None:
         try:
@@ -181,6 +215,8 @@ class Exchange:
                 # Whatever went wrong (a view that cancels its own task, say), every id is answered exactly once.
                 self._cut_short(ViewFailed())
         finally:
+            if self._observer is not None:
+                self._observer.finished()
             self._session.finished(self)
 
     def _cut_short(self, error: WSRequestError) -> None:
@@ -192,5 +228,19 @@ class Exchange:
     def _end(self, message: bytes) -> None:
         self._ended = True
         self._stop_timer()
-        self._session.answered(self)
-        self._session.outbox.put(message)
+        self._session.answered(self, message)
+
+    # Told to the observer.
+
+    def _tell(self, status: int | None) -> None:
+        """The status of the answer; None where there is nobody to be answered."""
+        if self._observer is not None:
+            if self._waits:
+                self._waits = False
+                self._observer.withdrawn()
+            self._observer.answered(self.message, self._arrived, status)
+
+    def _tell_of(self, error: WSRequestError | None) -> None:
+        """What was said instead of an answer, or ended a stream."""
+        if self._observer is not None and error is not None:
+            self._observer.cut_short(error)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import logging
+import functools
 import secrets
 from math import ceil
 from typing import Any, Protocol
 
-from django.dispatch import Signal
 from msgspec import UNSET
 
+from wsrequest import log
+from wsrequest.announce import Announcer
 from wsrequest.backlog import Backlog
 from wsrequest.conf import Settings
 from wsrequest.credentials import Credentials
@@ -24,24 +25,22 @@ from wsrequest.errors import HandshakeTimedOut, HookRefused, TooManyConnections
 from wsrequest.exchange import Exchange
 from wsrequest.lifecycle.call import Call, OpeningCall
 from wsrequest.lifecycle.cookies import CookieJar
-from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.identity import Identity, Who
 from wsrequest.lifecycle.opening import opening_view, verify_opening
 from wsrequest.lifecycle.request import RequestFactory, connection_only_headers
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.websocket import WebSocket
+from wsrequest.observer import observer_of
 from wsrequest.outbox import Outbox
 from wsrequest.protocol.codec import Codec, Limits
-from wsrequest.protocol.connection import Close, Connection
+from wsrequest.protocol.connection import Close, Connection, InOrder
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
 from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.messages import Auth, Cancel, HeaderRules, Request
 from wsrequest.protocol.msgpack import MsgpackCodec
 from wsrequest.protocol.tokens import token_among
 from wsrequest.registry import registry
-from wsrequest.signals import connection_closed, connection_opened
 from wsrequest.watch import Watch
-
-logger = logging.getLogger("wsrequest")
 
 #: How messages are written, by the subprotocol that a client asks for.
 CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSONCodec(), MsgpackCodec())}
@@ -59,6 +58,9 @@ CLOSE_TIMEOUT = 5
 
 class Transport(Protocol):
     """The seam between a session and whatever carries its frames."""
+
+    #: The code with which the peer has closed; None where it has not, or none is known.
+    peer_code: int | None
 
     async def receive(self) -> str | bytes | None:
         """The next frame; None once the peer is gone."""
@@ -86,7 +88,7 @@ class Session:
         #: The primary key of its user as a string; None for nobody.
         self.identity: str | None = None
         self.subprotocol = choose_subprotocol(handshake.subprotocols, CODECS)
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._transport = transport
         self._runner = runner
         self._settings = settings
@@ -103,17 +105,21 @@ class Session:
         self._secure, self._trusted = verify_opening(factory)
         if token := token_among(handshake.subprotocols):
             factory = factory.authorized(token)
-        self._omitted = frozenset(settings.omit_response_headers)
+        self._omitted = _omitted(settings)
         self.jar = CookieJar(handshake.header(b"cookie") or "")
         self.connection = Connection(
             codec,
-            _limits(settings),
+            _limits(settings, connection_only_headers(settings.handshake_headers)),
             negotiated=negotiated,
-            now=self._loop.time(),
+            now=self.loop.time(),
             ping_interval=settings.ping_interval,
             rate=settings.messages_per_second,
             burst=settings.message_burst,
         )
+        #: Told of what happens here; None where nobody wants to hear it.
+        self.observer = observer = observer_of(self.id, settings, runner.pool)
+        if observer is not None:
+            self.connection.on_refusal = observer.refused
         self.outbox = Outbox(settings.max_outbox_bytes)
         self._backlog = Backlog(
             settings.max_in_flight, settings.max_queued, self.outbox, self._start
@@ -124,6 +130,7 @@ class Session:
         self._watch = Watch(self.connection, settings, self.close)
         self._gone = False
         self._leaving = False
+        self._over = False
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
         self._context = contextvars.copy_context()
         registry.admit(self, settings)
@@ -150,7 +157,7 @@ class Session:
             raise HookRefused(reply.status)
         if reply.set_cookies is not None:
             jar.update(reply.set_cookies)
-        if not self._is_now(reply.identity):
+        if reply.identity is not UNSET and not self._is_now(reply.identity):
             raise TooManyConnections
 
     async def run(self) -> None:
@@ -161,9 +168,10 @@ class Session:
             self._reader.cancel()
         self.outbox.attend(self._call_writer)
         self._watch.start()
+        announcer = Announcer(self._runner, self.websocket)
+        since = self._opened()
         try:
-            if connection_opened.has_listeners():
-                await self._runner.call(self._tell_receivers, connection_opened)
+            await announcer.opened(self.identity)
             await self._read()
         except asyncio.CancelledError:
             if self._close_code is None:
@@ -177,12 +185,13 @@ class Session:
             self._stop_writing()
             self._abandon()
             self.leave()
-            if connection_closed.has_listeners():
-                self._runner.post(self._tell_receivers, connection_closed, code=self._close_code)
+            self._closed(since)
+            announcer.closed(self.identity, self._close_code)
 
     def leave(self) -> None:
         """The connection counts no more, whether or not it was ever opened. May be called again."""
         self._credentials.stop()
+        self.websocket.hang_up()
         registry.leave(self)
 
     def close(self, code: int) -> None:
@@ -195,6 +204,8 @@ class Session:
     def go_away(self, delay: float) -> None:
         """Shutting down: tell the client (to come back after ``delay`` seconds), refuse new requests, and close with
         4200 as soon as what is under way has ended."""
+        if self._leaving:
+            return
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("goaway", {"delay": round(delay, 3)}))
         self.connection.leaving = ceil(delay)
@@ -202,28 +213,35 @@ class Session:
         self._close_if_done()
 
     def cut_short(self) -> None:
-        """Shutting down, and the time for what is under way is over: answer 503, and close."""
+        """Shutting down, and the time for what is under way is over: answer 503, and close, waiting for no one."""
+        self._leaving = self._over = True
         for exchange in (*self._backlog.running, *self._backlog.waiting):
             exchange.shut_down()
         self._backlog.discard()
         self._backlog.running.clear()
+        self.loop.call_later(CLOSE_TIMEOUT, self.close, 4200)  # also where the peer does not read
         self._close_if_done()
 
     async def _read(self) -> None:
         taken = 0
         while True:
             self._watch.listening = True
+            self._close_if_done()
             frame = await self._transport.receive()
             self._watch.listening = False
             if frame is None:
                 return
-            for event in self.connection.receive(frame, self._loop.time()):
+            if (observer := self.observer) is not None:
+                observer.frame_came()
+            for event in self.connection.receive(frame, self.loop.time()):
                 if isinstance(event, Request):
                     await self._backlog.place_free()
                     if not self._gone:
                         self._accept(event)
-                else:
+                elif event is not None:
                     await self._serve(event)
+                if observer is not None:
+                    observer.message_came(event)
                 taken += 1
                 if taken % EVENTS_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -231,7 +249,7 @@ class Session:
                     return
             await self._backlog.place_free()
 
-    async def _serve(self, event: Cancel | Auth | Close | bytes) -> None:
+    async def _serve(self, event: Cancel | Auth | Close | InOrder | bytes) -> None:
         """What is not a request, and done at once."""
         if isinstance(event, Cancel):
             if exchange := self._backlog.get(event.cancel):
@@ -242,14 +260,16 @@ class Session:
         else:
             if isinstance(event, Auth):
                 self._credentials.replace(event.auth)
-                self._forget_user()
                 event = self.connection.send_accepted(event.id)
             await self.outbox.room()
-            self.outbox.put(event)
+            if isinstance(event, InOrder):
+                await self._backlog.say(event)
+            else:
+                self.outbox.put(event)
 
     def _call_writer(self) -> None:
         # Not in the context of whoever has something to say.
-        self._writer = self._loop.create_task(self._write(), context=self._context.copy())
+        self._writer = self.loop.create_task(self._write(), context=self._context.copy())
 
     def _stop_writing(self) -> None:
         self.outbox.attend(None)
@@ -262,17 +282,18 @@ class Session:
         try:
             while messages := self.outbox.take(merged):
                 frame = self.connection.codec.frame(messages)
-                self._watch.sending_since = self._loop.time()
+                self._watch.sending_since = self.loop.time()
                 await self._transport.send(frame)
                 self._watch.sending_since = None
+                if self.observer is not None:
+                    self.observer.frame_went(sum(map(len, messages)), self.outbox.size)
                 self.outbox.sent(messages)
                 self._backlog.start()
-                if self._leaving:
-                    self._close_if_done()
+                self._close_if_done()
         except OSError:
             self._forsake()
         except Exception:
-            logger.exception("Connection %s: the transport failed", self.id)
+            log.transport_failed(self.id)
             self.close(4105)
             self._forsake()
         finally:
@@ -282,23 +303,27 @@ class Session:
         """Nobody reads any more: what is under way may end, and nothing new begins."""
         self._gone = True
         self.outbox.discard()
-        self._backlog.discard()
+        for exchange in self._backlog.discard():
+            exchange.stop()
 
     def _abandon(self) -> None:
         """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""
         self._watch.stop()
-        waiting = self._backlog.waiting
         self._forsake()
-        for exchange in (*waiting, *self._backlog.running):
+        for exchange in tuple(self._backlog.running):
             exchange.stop()
 
     def _accept(self, message: Request) -> None:
         exchange = Exchange(self, message, self._credentials.factory)
+        if self._over:
+            exchange.shut_down()
+            return
         exchange.limit(self._settings.request_timeout)
         self._backlog.add(exchange)
 
     def _start(self, exchange: Exchange) -> None:
         cookie = self.jar.header_for(exchange.message.url or "/", secure=self._secure)
+        exchange.era = self._credentials.era_of(exchange.factory)
         call = Call(
             exchange.factory,
             exchange.message,
@@ -307,10 +332,13 @@ class Session:
             self._omitted,
             self.connection.codec,
         )
+        exchange.started()
         self._runner.start(call, self._context, exchange)
 
     def _close_if_done(self) -> None:
-        if self._backlog.empty and not self.outbox.size:
+        """Close, where the connection is to be closed, and all that was read has been answered."""
+        idle = self._watch.listening and self._backlog.empty and not self.outbox.size
+        if self._leaving and idle:
             self.close(4200)
 
     def _hello(self) -> dict[str, Any]:
@@ -334,24 +362,40 @@ class Session:
 
     def _tell(self, message: bytes) -> None:
         if self.outbox.full:
-            self.close(4102)  # rather than without a word of it
-        self.outbox.put(message)
+            self.close(4102)
+        else:
+            self.outbox.put(message)
 
-    def _tell_receivers(self, signal: Signal, **facts: Any) -> None:
-        signal.send_robust(WebSocket, connection=self.websocket, user=self.identity, **facts)
+    # What others are told of it.
+
+    def _opened(self) -> float:
+        log.opened(self.id, self.address, self.subprotocol)
+        if self.observer is not None:
+            self.observer.opened()
+        return self.loop.time()
+
+    def _closed(self, since: float) -> None:
+        code, by_peer = self._close_code, self._close_code is None
+        if self.observer is not None:
+            self.observer.closed(code)
+        seconds = self.loop.time() - since
+        shown = self._transport.peer_code if by_peer else code
+        log.closed(self.id, self.address, shown, seconds, by_peer=by_peer)
 
     # Who it is.
 
-    def _is_now(self, identity: Identity) -> bool:
+    def _is_now(self, who: Who) -> bool:
         """The connection is this user's; False where it is one too many of his."""
-        if identity is UNSET or identity == self.identity:
+        self._credentials.know(who)
+        if who.user == self.identity:
             return True
-        fits = registry.identify(self, identity, self._settings)
-        self._watch.user_is_known(self.identity is not None)
+        fits = registry.identify(self, who.user, self._settings)
+        self._watch.user_is_known(who.user is not None)
         return fits
 
     def _forget_user(self) -> None:
-        self._is_now(None)
+        registry.identify(self, None, self._settings)
+        self._watch.user_is_known(False)
 
     def _token_expiring(self, left: float) -> None:
         if self.subprotocol is not None:
@@ -359,28 +403,35 @@ class Session:
 
     # Called by Exchange.
 
-    def answered(self, exchange: Exchange) -> None:
-        """The exchange's id may be used again."""
-        self._backlog.answered(exchange)
+    def answered(self, exchange: Exchange, message: bytes) -> None:
+        """Send the exchange's last message. Its id may be used again."""
+        self._backlog.answered(exchange, message)
 
-    def withdraw(self, exchange: Exchange) -> bool:
-        """Take a request out of the queue; False where it runs already."""
-        return self._backlog.withdraw(exchange)
+    def withdraw(self, exchange: Exchange) -> None:
+        """Take a request that was answered out of the queue, where it waits there."""
+        self._backlog.withdraw(exchange)
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
         self._backlog.finished(exchange)
-        if self._leaving:
-            self._close_if_done()
+        self._close_if_done()
 
-    def learn(self, identity: Identity) -> None:
-        """A request that bore the connection's own credentials was this user's."""
-        if self._gone or (identity is None and self._credentials.factory.authorization):
-            return  # that a session has no user says nothing of who bears a token
-        if not self._is_now(identity):
+    def learn(self, era: int, identity: Identity, status: int) -> None:
+        """This is what a request has shown that bore the connection's own credentials, as of this era."""
+        who = self._credentials.judge(era, identity, status)
+        if who is not None and not self._gone and not self._is_now(who):
             self.close(4101)
 
 
-def _limits(settings: Settings) -> Limits:
-    rules = HeaderRules(connection_only_headers(settings.handshake_headers))
+# What is the same for all connections is made once.
+
+
+@functools.lru_cache(maxsize=1)
+def _limits(settings: Settings, denied: frozenset[str]) -> Limits:
+    rules = HeaderRules(denied)
     return Limits(settings.max_message_bytes, settings.max_depth, settings.max_keys, rules)
+
+
+@functools.lru_cache(maxsize=1)
+def _omitted(settings: Settings) -> frozenset[str]:
+    return frozenset(settings.omit_response_headers)

@@ -17,7 +17,7 @@ Deliver = Callable[[str, bytes], None]
 class WebSocket:
     """A connection, as views, signal receivers and the HANDSHAKE hook see it. Any thread may use it."""
 
-    __slots__ = ("__weakref__", "_deliver", "_state", "codec", "id")
+    __slots__ = ("__weakref__", "_deliver", "codec", "id", "state")
 
     def __init__(self, id: str, codec: str, deliver: Deliver | None) -> None:
         """``deliver`` is None where the client did not negotiate a subprotocol: it hears only what it asked for."""
@@ -25,31 +25,35 @@ class WebSocket:
         self.id = id
         #: "json" or "msgpack".
         self.codec = codec
+        #: Whatever the application wants to keep for as long as the connection lives. Requests of one connection run
+        #: at the same time: it is a plain dict, and has no lock.
+        self.state: dict[str, Any] = {}
         self._deliver = deliver
-        self._state: dict[str, Any] | None = None
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """Whatever the application wants to keep for as long as the connection lives. Requests of one connection run at
-        the same time: it is a plain dict, and has no lock."""
-        if self._state is None:
-            self._state = {}
-        return self._state
+    def hang_up(self) -> None:
+        """The connection is gone: its client hears nothing any more. For the session, not for applications."""
+        self._deliver = None
 
     def notify(self, event: str, data: Any = None) -> bool:
         """Send ``{"event", "data"}`` to this connection, and to no other.
 
-        ``data`` is anything that ``DjangoJSONEncoder`` takes. Returns False where the client can't hear it, as it
-        negotiated no subprotocol. A client that does not read is not waited for: once MAX_OUTBOX_BYTES are on their
-        way to it, it is closed (4102) rather than left without a notice. Raises ValueError for an event's name that is
-        empty or belongs to subscriptions, TypeError for data that can't be JSON.
+        ``data`` is anything that ``DjangoJSONEncoder`` takes. Returns False where the client can't hear it: it
+        negotiated no subprotocol, or is gone. (True does not say that it arrived.) A client that does not read is not
+        waited for: once MAX_OUTBOX_BYTES are on their way to it, it is closed (4102) rather than left without a notice.
+
+        Raises ValueError for an event's name that is empty, belongs to subscriptions or can't be UTF-8, and for NaN and
+        circles in the data; TypeError for a name that is no ``str``, and for data that can't be JSON.
         """
+        if not isinstance(event, str):
+            raise TypeError(f"The name of an event is a str, not {type(event).__name__}.")
+        event.encode()
         if not event or event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} can't be the name of an event.")
         encoded = json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False).encode()
-        if self._deliver is None:
+        deliver = self._deliver
+        if deliver is None:
             return False
-        self._deliver(event, encoded)
+        deliver(event, encoded)
         return True
 
     def __repr__(self) -> str:

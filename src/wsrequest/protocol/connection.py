@@ -7,7 +7,7 @@ the ``send_*`` methods turn answers into encoded messages, and time comes in as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -44,15 +44,19 @@ ExchangeId = int | str | None
 FLOOD = 10
 
 
+class InOrder(bytes):
+    """An answer without an id, encoded. It goes out when all messages without an id before its own were answered."""
+
+
 class Close(NamedTuple):
     """The peer may not go on: close the connection with this code."""
 
     code: int
 
 
-#: What a frame asks for: start a request, cancel one, take over a token, close, or send these bytes (an encoded
-#: message) back.
-Event = Request | Cancel | Auth | Close | bytes
+#: What a message asks for: start a request, cancel one, take over a token, close, send these bytes (an encoded
+#: message) back; or nothing.
+Event = Request | Cancel | Auth | Close | InOrder | bytes | None
 
 
 class Connection:
@@ -62,6 +66,19 @@ class Connection:
     stream, was encoded here; its id can't be used for another one in between. Requests without an id are not
     tracked: they are answered in order.
     """
+
+    __slots__ = (
+        "_bucket",
+        "_flood",
+        "_last_heard",
+        "_ping_interval",
+        "codec",
+        "leaving",
+        "limits",
+        "negotiated",
+        "on_refusal",
+        "open",
+    )
 
     def __init__(
         self,
@@ -86,18 +103,20 @@ class Connection:
         self._bucket = TokenBucket(rate, burst, now) if rate is not None else None
         # Counts only what was one too many already.
         self._flood = TokenBucket(rate, (FLOOD - 1) * burst, now) if rate is not None else None
+        #: Told of each message that was refused.
+        self.on_refusal: Callable[[WSRequestError], None] | None = None
         #: Set when this side is about to close: the seconds after which a request refused now may be sent elsewhere.
         self.leaving: int | None = None
 
     def receive(self, frame: str | bytes, now: float) -> Iterator[Event]:
-        """What the frame asks for, in its order and made one by one. Raises nothing, whatever the frame holds."""
+        """What each message of the frame asks for, in their order and made one by one. Raises nothing, whatever the
+        frame holds."""
         self.heard(now)
         for message in self.codec.decode(frame, self.limits):
             event = self._limited(message, now) or self._event(message)
-            if event is not None:
-                yield event
-                if isinstance(event, Close):
-                    return
+            yield event
+            if isinstance(event, Close):
+                return
 
     def heard(self, now: float) -> None:
         """The peer is known to be there."""
@@ -169,9 +188,9 @@ class Connection:
     def send_error(self, id: ExchangeId, error: WSRequestError) -> bytes:
         """The answer to a request that got none from its view. Closes the exchange."""
         self._close(id)
-        return self._error(UNSET if id is None else id, error)
+        return self._encoded(UNSET if id is None else id, error)
 
-    def _limited(self, message: ClientMessage | MessageError, now: float) -> Event | None:
+    def _limited(self, message: ClientMessage | MessageError, now: float) -> Event:
         """What becomes of a message that is one too many: requests are refused. What ends something, or asks for
         nothing, is counted, too, but served."""
         if self._bucket is None or self._flood is None or not (wait := self._bucket.take(now)):
@@ -182,7 +201,7 @@ class Connection:
             return self._refuse(RateLimited(ceil(wait), message.id))
         return None
 
-    def _event(self, message: ClientMessage | MessageError) -> Event | None:
+    def _event(self, message: ClientMessage | MessageError) -> Event:
         if isinstance(message, Request):
             if message.id is None or message.id not in self.open:
                 if self.leaving is not None:
@@ -216,12 +235,17 @@ class Connection:
 
     def _refuse(self, error: MessageError) -> bytes:
         if error.id is None:
-            return self._error(UNSET, error)
+            return InOrder(self._error(UNSET, error))
         if error.id in self.open:
             return self._error(None, DuplicateId(error.id))
         return self._error(error.id, error)
 
-    def _error(self, id: ExchangeId | UnsetType, error: WSRequestError) -> bytes:
+    def _error(self, id: ExchangeId | UnsetType, error: MessageError) -> bytes:
+        if self.on_refusal is not None:
+            self.on_refusal(error)
+        return self._encoded(id, error)
+
+    def _encoded(self, id: ExchangeId | UnsetType, error: WSRequestError) -> bytes:
         headers = _ERROR_HEADERS
         if error.retry_after is not None:
             headers = headers | {"retry-after": str(error.retry_after)}
