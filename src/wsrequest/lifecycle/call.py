@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from wsrequest.errors import MessageError
 from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.once import Once, once_for
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, head_of, reply_to
 from wsrequest.lifecycle.views import any_view_is_async, view_is_async
@@ -38,15 +39,31 @@ class Call:
     codec: Codec
     #: Who the request was; known once there is a response.
     identity: Identity = UNSET
+    #: What keeps a request with a key from running twice; made with the request.
+    once: Once | None = None
 
     def request(self) -> SocketRequest | Reply | MessageError:
         """The request; or what is to be answered where the message can't be one."""
         try:
-            return self.factory.build(self.message, self.cookie, trusted=self.trusted)
+            request = self.factory.build(self.message, self.cookie, trusted=self.trusted)
         except MessageError as error:
             return error
         except BadRequest:  # Django's own constructors, about the content type
             return self.reply(HttpResponseBadRequest())
+        if self.message.key is not None:
+            self._expect_repeats(request)
+        return request
+
+    def _expect_repeats(self, request: SocketRequest) -> None:
+        self.once = once_for(self.message, self.factory.handshake.header(b"cookie") or "")
+        if self.once is not None:
+            self.once.attach(request)
+
+    def settle(self, request: SocketRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """What is to be sent for the response to a request with a key: for a repeat, the first answer."""
+        assert self.once is not None
+        response, self.identity = self.once.settle(request, response, self.identity)
+        return response
 
     @property
     def is_async(self) -> bool:

@@ -22,6 +22,7 @@ from django.utils.log import log_response
 
 from wsrequest.lifecycle.chain import AsyncGetResponse, FusingHandler, GetResponse, Hook, Hooks
 from wsrequest.lifecycle.hop import hop, hop_anywhere
+from wsrequest.lifecycle.once import early_answer, once_of
 
 
 class SyncHandler(FusingHandler):
@@ -29,7 +30,8 @@ class SyncHandler(FusingHandler):
 
     def __init__(self) -> None:
         self._view_middleware = [
-            cast("Any", self.adapt_method_mode(False, hook)) for hook in self.load()
+            *(cast("Any", self.adapt_method_mode(False, hook)) for hook in self.load()),
+            early_answer,
         ]
 
     def fuse(self, run: Sequence[Any], inner: GetResponse) -> GetResponse:
@@ -66,7 +68,7 @@ class AsyncHandler(FusingHandler):
         self._hop = hop_anywhere if _hooks_are_djangos_own() else hop
         resolution = _Resolution(self)
         hooks = self.load((resolution,), (_Edge(self),))
-        self._view_middleware = resolution.complete(hooks)
+        self._view_middleware = [*resolution.complete(hooks), self._early_answer]
 
     def fuse(self, run: Sequence[Any], inner: AsyncGetResponse) -> AsyncGetResponse:
         if not run:
@@ -100,6 +102,13 @@ class AsyncHandler(FusingHandler):
             await self._hop(_abandon, self, request)
             raise
         return response
+
+    async def _early_answer(
+        self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """The innermost ``process_view``."""
+        once = once_of(request)
+        return None if once is None else await once.aenter(self._hop, request, view, args, kwargs)
 
     def resolve_request(self, request: HttpRequest) -> Any:
         """The match that the fused hop found already, or Django's own look-up."""

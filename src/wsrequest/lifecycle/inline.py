@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import SyncToAsync
@@ -21,7 +21,10 @@ from django.http.response import HttpResponseBase
 
 from wsrequest.lifecycle.handler import async_handler, sync_handler
 from wsrequest.lifecycle.hop import MessageThread, hop
-from wsrequest.lifecycle.runner import carried_locals, worker_pool
+from wsrequest.lifecycle.identity import identity_of
+from wsrequest.lifecycle.once import once_of
+from wsrequest.lifecycle.parts import carried_locals
+from wsrequest.lifecycle.runner import worker_pool
 from wsrequest.lifecycle.threads import Worker
 from wsrequest.lifecycle.views import view_is_async
 
@@ -59,10 +62,13 @@ async def arun_inline(request: HttpRequest) -> HttpResponseBase:
 
 
 def _respond(request: HttpRequest) -> HttpResponseBase:
-    with _transactions_kept():
+    once = once_of(request)
+    with _transactions_kept(), once or nullcontext():
         response = sync_handler().respond(request)
         if not response.streaming:
             response.close()
+        if once is not None:
+            response, _ = once.settle(request, response, identity_of(request))
     return response
 
 
@@ -71,9 +77,15 @@ async def _arespond(request: HttpRequest) -> HttpResponseBase:
         return await hop(_respond, request)
     kept = _transactions_kept()
     await hop(kept.__enter__)
+    once = once_of(request)
     try:
-        return await async_handler().respond(request)
+        response = await async_handler().respond(request)
+        if once is not None:
+            response, _ = await hop(once.settle, request, response, identity_of(request))
+        return response
     finally:
+        if once is not None:
+            await hop(once.free)
         await hop(kept.__exit__, None, None, None)
 
 

@@ -11,14 +11,12 @@ import atexit
 import contextvars
 import functools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from django.db import connections
 from django.http import FileResponse, StreamingHttpResponse
-from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
-from django.utils import timezone, translation
 
 from wsrequest import log
 from wsrequest.conf import get_settings
@@ -26,17 +24,22 @@ from wsrequest.errors import ViewFailed, WSRequestError
 from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.handler import (
     async_handler,
-    internals,
     sync_handler,
 )
 from wsrequest.lifecycle.hop import (
     MessageThread,
-    hop,
     hop_anywhere,
     leaving_no_connection,
     settle,
 )
 from wsrequest.lifecycle.identity import identity_of
+from wsrequest.lifecycle.parts import (
+    async_parts,
+    carried_locals,
+    pulled_parts,
+    sync_parts,
+    thread_parts,
+)
 from wsrequest.lifecycle.request import SocketRequest
 from wsrequest.lifecycle.response import Reply, has_body
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
@@ -99,15 +102,18 @@ class PoolRunner:
         def job(worker: Worker) -> None:
             own_context = context.copy()
             try:
-                outcome = own_context.run(_run_sync, call)
+                outcome = own_context.run(_run_sync, call, self.pool, worker)
             except BaseException as error:  # noqa: BLE001 (sys.exit() in a view ends that view only)
                 outcome = _failure(error, call)
             if isinstance(outcome, StreamingHttpResponse):
-                self.pool.keep(worker)
+                if not worker.leased:
+                    self.pool.keep(worker)
                 stream = self._run_stream(worker, own_context, outcome, call, sink)
                 self._bridge.call(self._start_task, stream, context, call, sink)
             else:
                 self._bridge.call(_deliver, outcome, sink)
+                if worker.leased:  # by a repeat that had to wait
+                    self.pool.release(worker)
             self._give_way()
 
         self.pool.submit(job)
@@ -149,9 +155,7 @@ class PoolRunner:
         if ready >= READY_AT_ONCE and ready >= self.pool.waiting > 0:
             time.sleep(GIVE_WAY)
 
-    def _start_task(
-        self, work: Any, context: contextvars.Context, call: Call, sink: Sink
-    ) -> None:
+    def _start_task(self, work: Any, context: contextvars.Context, call: Call, sink: Sink) -> None:
         task = self.loop.create_task(work, context=context.copy())
         task.add_done_callback(functools.partial(_task_done, call, sink))
         sink.running(task)
@@ -162,7 +166,11 @@ class PoolRunner:
         try:
             await _answer_async(call, sink)
         finally:
-            thread.release()
+            try:
+                if call.once is not None and call.once.entered:
+                    await hop_anywhere(call.once.free)
+            finally:
+                thread.release()
 
     async def _run_stream(
         self,
@@ -180,11 +188,11 @@ class PoolRunner:
                 restore = await self._on(worker, context, carried_locals)
                 restore()
                 thread.enter()
-                await _pump(_async_parts(response), response, call, sink)
+                await _pump(async_parts(response), response, call, sink)
             else:
-                pull = functools.partial(next, iter(_sync_parts(response)), None)
+                pull = functools.partial(next, iter(sync_parts(response)), None)
                 await _pump(
-                    _pulled_parts(lambda: self._on(worker, context, pull)), response, call, sink
+                    pulled_parts(lambda: self._on(worker, context, pull)), response, call, sink
                 )
         finally:
             try:
@@ -266,17 +274,27 @@ def worker_pool() -> WorkerPool:
     return _pool(get_settings().workers)
 
 
-def _run_sync(call: Call) -> Reply | WSRequestError | StreamingHttpResponse:
+def _run_sync(
+    call: Call, pool: WorkerPool, worker: Worker
+) -> Reply | WSRequestError | StreamingHttpResponse:
     """The whole lifecycle in the calling thread; a stream comes back open."""
     request = call.request()
     if not isinstance(request, SocketRequest):
         return request
+    if call.once is None:
+        return _answer_sync(call, request)
+    call.once.stand_aside = functools.partial(pool.keep, worker)
+    with call.once:
+        return _answer_sync(call, request)
+
+
+def _answer_sync(call: Call, request: SocketRequest) -> Reply | StreamingHttpResponse:
     response = sync_handler().respond(request)
     call.identity = identity_of(request)
     if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
         return response
     try:
-        return call.reply(response)
+        return call.reply(response if call.once is None else call.settle(request, response))
     finally:
         response.close()
 
@@ -296,10 +314,14 @@ async def _answer_async(call: Call, sink: Sink) -> None:
         return
     try:
         if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
-            parts = _async_parts(response) if response.is_async else _thread_parts(response)
+            parts = async_parts(response) if response.is_async else thread_parts(response)
+            if call.once is not None:  # a stream is not kept
+                await hop_anywhere(call.once.free)
             await _pump(parts, response, call, sink)
-        else:
+        elif call.once is None:
             sink.respond(call.reply(response))
+        else:
+            sink.respond(call.reply(await hop_anywhere(call.settle, request, response)))
     finally:
         if not response.closed:
             await hop_anywhere(response.close)
@@ -323,47 +345,6 @@ async def _pump(
     except BaseException as failure:  # noqa: BLE001 (the same, from a view's iterator)
         error = _failure(failure, call)
     sink.end(error)
-
-
-async def _async_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
-    iterator = internals(response)._iterator
-    try:
-        async for part in cast("AsyncIterator[bytes]", response.streaming_content):
-            yield part
-    finally:
-        # response.close() knows the close() of a synchronous iterator only.
-        if hasattr(iterator, "aclose"):
-            await iterator.aclose()
-
-
-def _sync_parts(response: StreamingHttpResponse) -> Iterator[bytes]:
-    return cast("Iterator[bytes]", response.streaming_content)
-
-
-def _thread_parts(response: StreamingHttpResponse) -> AsyncGenerator[bytes, None]:
-    """A synchronous iterator under an asynchronous view, on the thread of its message."""
-    iterator = iter(_sync_parts(response))
-    return _pulled_parts(lambda: hop(next, iterator, None))
-
-
-async def _pulled_parts(pull: Callable[[], Any]) -> AsyncGenerator[bytes, None]:
-    while (part := await pull()) is not None:
-        yield part
-
-
-def carried_locals() -> Callable[[], None]:
-    """Carry Django's per-request state to another thread, where asgiref's Locals would hide it."""
-    language, zone = translation.get_language(), timezone.get_current_timezone()
-    urlconf, prefix = get_urlconf(), get_script_prefix()
-
-    def restore() -> None:
-        if language is not None:
-            translation.activate(language)
-        timezone.activate(zone)
-        set_urlconf(urlconf)
-        set_script_prefix(prefix)
-
-    return restore
 
 
 def _task_done(call: Call, sink: Sink, task: asyncio.Task[None]) -> None:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from wsrequest.conf import get_settings
 from wsrequest.errors import InvalidMessage, MessageError, MissingURL
 from wsrequest.lifecycle.inline import arun_inline, run_inline
+from wsrequest.lifecycle.once import once_for
 from wsrequest.lifecycle.request import RequestFactory, connection_only_headers, own_host
 from wsrequest.protocol.body import payload
 from wsrequest.protocol.codec import Limits
@@ -186,6 +187,10 @@ class WebSocketRequest:
             return JsonResponse(self.error, status=error.status)
         except BadRequest:
             return HttpResponseBadRequest()
+        if self._parsed is not None:
+            once = once_for(self._message(), self.factory_defaults.get("HTTP_COOKIE", ""))
+            if once is not None:
+                once.attach(request)
         self.request = request
         return request
 
