@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,8 @@ from tests.support.server import ServerProcess
 PATIENCE = 20
 CLOSE_CODES = {*range(4000, 4300), 1002, 1007, 1009}
 GOOD_ID = 2**53 - 1
-GOOD = json.dumps({"id": GOOD_ID, "url": "/hello/"})
+GOOD = {"id": GOOD_ID, "url": "/hello/"}
+MSGPACK = "wsrequest.v1.msgpack"
 
 
 class Client:
@@ -26,6 +28,7 @@ class Client:
     def __init__(self, url: str, subprotocols: list[str] | None) -> None:
         self._url = url
         self._subprotocols = subprotocols
+        self._packs = subprotocols == [MSGPACK]
         self._opening: Any = None
         self._socket: Any = None
 
@@ -40,7 +43,7 @@ class Client:
             )
             self._socket = self._opening.__enter__()
             if self._subprotocols:
-                assert json.loads(self._socket.recv(PATIENCE))["control"] == "hello"
+                assert self._receive()["control"] == "hello"
 
     def close(self) -> None:
         if self._socket is not None:
@@ -52,8 +55,8 @@ class Client:
         self.open()
         try:
             self._socket.send(frame)
-            self._socket.send(GOOD)
-            return self._until(expected_answers(frame)[0])
+            self._socket.send(msgspec.msgpack.encode(GOOD) if self._packs else json.dumps(GOOD))
+            return self._until(self.expected_answers(frame)[0])
         except ConnectionClosed:
             code = self._socket.protocol.close_code
             self.close()
@@ -63,7 +66,7 @@ class Client:
         answers: list[dict[str, Any]] = []
         good = None
         while good is None or len(answers) < expected:
-            value = json.loads(self._socket.recv(PATIENCE))
+            value = self._receive()
             assert self._subprotocols or isinstance(value, dict)
             for message in value if isinstance(value, list) else [value]:
                 if message.get("id") == GOOD_ID and message.get("data") == "hello":
@@ -73,16 +76,41 @@ class Client:
         assert good["status"] == 200
         return answers
 
+    def _receive(self) -> Any:
+        frame = self._socket.recv(PATIENCE)
+        assert isinstance(frame, bytes) is self._packs
+        return msgspec.msgpack.decode(frame) if self._packs else json.loads(frame)
 
-def expected_answers(frame: str | bytes) -> tuple[int, int]:
-    """How many there are at least and at most: one for each message, but a good `cancel` or `pong` asks for none."""
+    def expected_answers(self, frame: str | bytes) -> tuple[int, int]:
+        """How many there are at least and at most: one for each message, but a good `cancel` or `pong` asks for
+        none."""
+        try:
+            messages = _unpacked(frame) if self._packs else _parsed(frame)
+        except (ValueError, RecursionError, msgspec.DecodeError):
+            return 1, 1
+        return sum(not may_be_silent(message) for message in messages), len(messages)
+
+
+def _parsed(frame: str | bytes) -> list[Any]:
+    text = frame.decode() if isinstance(frame, bytes) else frame
+    value = json.loads(text, parse_constant=_refuse)
+    return value if isinstance(value, list) else [value]
+
+
+def _unpacked(frame: str | bytes) -> list[Any]:
+    """What can't be decoded stands there as None."""
+    if isinstance(frame, str):
+        return [None]
+    is_array = 0x90 <= frame[0] < 0xA0 or frame[0] in (0xDC, 0xDD) if frame else False
+    parts = msgspec.msgpack.decode(frame, type=list[msgspec.Raw]) if is_array else [frame]
+    return [_unpacked_part(bytes(part)) for part in parts]
+
+
+def _unpacked_part(part: bytes) -> Any:
     try:
-        text = frame.decode() if isinstance(frame, bytes) else frame
-        value = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return 1, 1
-    messages = value if isinstance(value, list) else [value]
-    return sum(not may_be_silent(message) for message in messages), len(messages)
+        return msgspec.msgpack.decode(part)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return None
 
 
 def _refuse(name: str) -> None:
@@ -178,12 +206,12 @@ MESSAGES = st.fixed_dictionaries(
 JSON_FRAMES = st.one_of(MESSAGES, st.lists(st.one_of(MESSAGES, VALUES), max_size=5), VALUES).map(
     json.dumps
 )
-BROKEN_FRAMES = st.tuples(JSON_FRAMES, st.integers(0, 200), st.text(max_size=2)).map(
+BROKEN_JSON_FRAMES = st.tuples(JSON_FRAMES, st.integers(0, 200), st.text(max_size=2)).map(
     lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :]
 )
 FRAMES = st.one_of(
     JSON_FRAMES,
-    BROKEN_FRAMES,
+    BROKEN_JSON_FRAMES,
     JSON_FRAMES.map(str.encode),
     st.text(max_size=200),
     st.binary(max_size=200),
@@ -207,6 +235,60 @@ FRAMES = st.one_of(
 @example(frame='{"id": 1.0, "url": "/hello/"}')
 @example(frame='{"id": true, "url": "/hello/"}')
 def test_any_frame(client: Client, frame: str | bytes) -> None:
+    assert_answered(client, frame)
+
+
+def pack(value: Any) -> bytes | None:
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:  # an integer of more than 64 bits
+        return None
+
+
+WITH_BYTES = st.tuples(MESSAGES, st.binary(max_size=50)).map(
+    lambda parts: {**parts[0], "data": parts[1]}
+)
+PACKED_FRAMES = (
+    st.one_of(MESSAGES, WITH_BYTES, st.lists(st.one_of(MESSAGES, WITH_BYTES, VALUES)), VALUES)
+    .map(pack)
+    .filter(lambda frame: frame is not None)
+)
+BROKEN_PACKED_FRAMES = st.tuples(PACKED_FRAMES, st.integers(0, 200), st.binary(max_size=2)).map(
+    lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :]
+)
+TO_ECHO = b"\x82\xa3url\xa6/echo/\xa4data"
+
+
+@pytest.fixture(scope="module")
+def packing_client(process: ServerProcess) -> Iterator[Client]:
+    opened = Client(process.ws, [MSGPACK])
+    yield opened
+    opened.close()
+
+
+@settings(max_examples=200)
+@given(
+    frame=st.one_of(
+        PACKED_FRAMES, BROKEN_PACKED_FRAMES, st.binary(max_size=200), st.text(max_size=20)
+    )
+)
+@example(frame=b"")
+@example(frame="")
+@example(frame=b"\x91" * 100_000)
+@example(frame=TO_ECHO + b"\x91" * 100_000 + b"\xc0")
+@example(frame=b"\x81\xa3url" * 100_000)
+@example(frame=TO_ECHO + b"\xdd\xff\xff\xff\xff" * 100)
+@example(frame=TO_ECHO + b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00")
+@example(frame=TO_ECHO + b"\xd4\x05a")
+@example(frame=TO_ECHO + b"\xa1\xff")
+@example(frame=TO_ECHO + b"\x81\x01\x02")
+@example(frame=b"\xdc\x01\x2c" + b"\x81\xa3url\xa8/ahello/" * 300)
+@example(frame=b"\xc0" * (1024 * 1024 + 1))
+def test_any_msgpack_frame(packing_client: Client, frame: str | bytes) -> None:
+    assert_answered(packing_client, frame)
+
+
+def assert_answered(client: Client, frame: str | bytes) -> None:
     outcome = client.exchange(frame)
     if isinstance(outcome, int):
         assert outcome in CLOSE_CODES
@@ -214,5 +296,5 @@ def test_any_frame(client: Client, frame: str | bytes) -> None:
     for answer in outcome:
         assert "pong" in answer or 100 <= answer["status"] <= 599
         assert "Traceback" not in str(answer)
-    least, most = expected_answers(frame)
+    least, most = client.expected_answers(frame)
     assert least <= len(outcome) <= most
