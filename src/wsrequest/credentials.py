@@ -1,4 +1,4 @@
-"""The token that a connection's requests bear, until it expires."""
+"""The token that a connection's requests bear, until it expires; and what their answers say of whose it is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec import UNSET
+
+from wsrequest.lifecycle.identity import Identity, Who
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.protocol.tokens import expiry
+
+NOBODY = Who(None, by_session=False)
 
 #: Seconds after which the clock is looked at again, however far away the expiry is: clocks are set.
 LOOK_AGAIN = 600.0
@@ -20,34 +25,70 @@ class Credentials:
     held when its message arrived.
     """
 
-    __slots__ = ("_expired", "_expiring", "_notice", "_timer", "factory")
+    __slots__ = ("_expiring", "_forgotten", "_notice", "_timer", "era", "factory", "who")
 
     def __init__(
         self,
         factory: RequestFactory,
         notice: float,
         expiring: Callable[[float], None],
-        expired: Callable[[], None],
+        forgotten: Callable[[], None],
     ) -> None:
         """``expiring`` is called ``notice`` seconds before the token's expiry (or at once where less is left), with the
-        seconds that are left; ``expired`` when the slot was emptied for it. To be made on the running loop."""
+        seconds that are left, 0 for one that has expired already; ``forgotten`` when the user goes with the token. To
+        be made on the running loop."""
         self.factory = factory
+        #: Whose connection it is, as far as requests have shown.
+        self.who = NOBODY
+        #: Counts how often that, or the token, has changed.
+        self.era = 0
         self._notice = notice
         self._expiring = expiring
-        self._expired = expired
+        self._forgotten = forgotten
         self._timer: asyncio.TimerHandle | None = None
         self._watch()
 
     def replace(self, token: str | None) -> None:
         """Use this token from now on, or with None no one."""
-        self.factory = self.factory.authorized(token)
+        self._fill(token)
         self._watch()
+
+    def era_of(self, factory: RequestFactory) -> int:
+        """The present era; or none, where the token of this factory holds no more."""
+        return self.era if factory is self.factory else -1
+
+    def judge(self, era: int, identity: Identity, status: int) -> Who | None:
+        """What an answer shows of whose connection it is; None for nothing. Its request was started in this ``era``,
+        and bore no credentials of its own."""
+        who, by_token = self.who, self.factory.authorization is not None
+        if era != self.era:
+            return None  # what it shows may hold no more
+        if status == 401 and by_token and not who.by_session:  # noqa: PLR2004
+            refused = identity is UNSET or identity.user is None
+            return NOBODY if refused and who.user is not None else None
+        if identity is UNSET or identity == who:
+            return None
+        if identity.user is None and by_token and not who.by_session:
+            return None  # that a session has no user says nothing of who bears a token
+        return identity
+
+    def know(self, who: Who) -> None:
+        """This is whose connection it is."""
+        self.who = who
+        self.era += 1
 
     def stop(self) -> None:
         """Watch the clock no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _fill(self, token: str | None) -> None:
+        self.factory = self.factory.authorized(token)
+        self.era += 1
+        if self.who.user is not None and not self.who.by_session:
+            self.know(NOBODY)
+            self._forgotten()
 
     def _watch(self) -> None:
         self.stop()
@@ -59,9 +100,10 @@ class Credentials:
     def _look(self, expires: float, *, told: bool) -> None:
         left = expires - time.time()
         if left <= 0:
-            self.factory = self.factory.authorized(None)
             self._timer = None
-            self._expired()
+            if not told:
+                self._expiring(0)
+            self._fill(None)
             return
         if left <= self._notice and not told:
             told = True

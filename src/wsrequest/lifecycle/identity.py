@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
@@ -11,8 +11,16 @@ from msgspec import UNSET, UnsetType
 #: Where Django's session keeps the user; as ``django.contrib.auth`` has it, which need not be installed.
 SESSION_KEY = "_auth_user_id"
 
-#: The user's primary key as a string, None for nobody, UNSET where the request did not care.
-Identity = str | None | UnsetType
+
+class Who(NamedTuple):
+    """The user's primary key as a string, None for nobody; and whether Django's session says so."""
+
+    user: str | None
+    by_session: bool
+
+
+#: UNSET where the request did not care.
+Identity = Who | UnsetType
 
 
 def identity_of(request: HttpRequest) -> Identity:
@@ -26,17 +34,21 @@ def identity_of(request: HttpRequest) -> Identity:
     if isinstance(user, LazyObject):
         user = user.__dict__["_wrapped"]
         if user is empty:
-            return UNSET
+            user = None
+    in_session = _user_in(attributes.get("session"))
     if user is not None and getattr(user, "is_authenticated", False):
-        return _name(user)
+        key = getattr(user, "pk", None)
+        return UNSET if key is None else Who(str(key), str(key) == in_session)
     session_user = attributes.get("_cached_user", attributes.get("_acached_user"))
     if session_user is None:
         return UNSET
     # Who logs out in the view has been asked for before, and is in the session no more.
-    stays = session_user.is_authenticated and SESSION_KEY in attributes["session"]
-    return _name(session_user) if stays else None
+    stays = session_user.is_authenticated and in_session is not None
+    return Who(str(session_user.pk) if stays else None, by_session=True)
 
 
-def _name(user: Any) -> Identity:
-    key = getattr(user, "pk", None)
-    return UNSET if key is None else str(key)
+def _user_in(session: Any) -> str | None:
+    """The user in a session that has been read; it is not read for this purpose."""
+    read: dict[str, Any] | None = getattr(session, "__dict__", {}).get("_session_cache")
+    key = read.get(SESSION_KEY) if read else None
+    return None if key is None else str(key)

@@ -33,9 +33,9 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_RATE_LIMITS = False
 HEADLESS_ONLY = True
-HEADLESS_FRONTEND_URLS = {
-    name: "/" for name in ("account_confirm_email", "account_reset_password_from_key")
-}
+HEADLESS_FRONTEND_URLS = dict.fromkeys(
+    ("account_confirm_email", "account_reset_password_from_key"), "/"
+)
 
 # As it was in 2014; drf-jwt itself has moved on to "Bearer".
 JWT_AUTH = {"JWT_AUTH_HEADER_PREFIX": "JWT"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from django.contrib.auth import authenticate, login
-from django.contrib.auth import get_user_model
+from django.contrib.auth import authenticate, get_user_model, login
 from django.http import HttpResponse, JsonResponse
 from django.test import override_settings
 from django.views.decorators.csrf import csrf_exempt
