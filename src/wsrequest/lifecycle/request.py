@@ -199,7 +199,7 @@ class RequestFactory:
         request.META["QUERY_STRING"] = handshake.query_string.decode("latin-1")
         for name_bytes, value in handshake.headers:
             name = name_bytes.decode("latin-1").lower()
-            if "_" not in name and name != "cookie":
+            if "_" not in name and name not in ("cookie", "authorization"):  # these were judged
                 request.META.setdefault(_meta_key(name), value.decode("latin-1"))
         return request
 

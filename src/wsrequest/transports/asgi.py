@@ -14,6 +14,7 @@ from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
 from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.protocol.tokens import TOKEN_ENTRY
 from wsrequest.session import Session
 
 Message = MutableMapping[str, Any]
@@ -132,8 +133,8 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
         await send({"type": "websocket.http.response.body", "body": f"{refusal}\n".encode()})
         return
     # A browser that offered subprotocols and is given none fails the connection by itself, and shows no code.
-    offered = scope.get("subprotocols")
-    await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
+    offered = (name for name in scope.get("subprotocols") or () if not name.startswith(TOKEN_ENTRY))
+    await send({"type": "websocket.accept", "subprotocol": next(offered, None)})
     await send({"type": "websocket.close", "code": refusal.close_code, "reason": str(refusal)})
 
 
