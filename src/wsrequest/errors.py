@@ -29,7 +29,8 @@
     │   ├── NoCommonVersion       400 / 4001
     │   ├── BadToken              400 / 4000
     │   ├── TooManyConnections    503 / 4101
-    │   └── HandshakeTimedOut     503 / 4100
+    │   ├── HandshakeTimedOut     503 / 4100
+    │   └── ServerLeaving         503 / 4200
     └── ConfigurationError      the WSREQUEST setting is wrong
 
 The facts are attributes; the sentence is ``str(error)``, says what to do, and never holds an exception's
@@ -323,6 +324,16 @@ class HandshakeTimedOut(HandshakeRefused):
     close_code = 4100
     sentence = "The server took too long to open the connection; try again later."
     retry_after = 5
+
+
+class ServerLeaving(HandshakeRefused):
+    """This process is about to end: it opens no connection any more."""
+
+    status = 503
+    code = "server_leaving"
+    close_code = 4200
+    sentence = "This server is shutting down; connect again."
+    retry_after = 1
 
 
 class ConfigurationError(WSRequestError):

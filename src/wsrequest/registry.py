@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from wsrequest.conf import Settings
-from wsrequest.errors import TooManyConnections
+from wsrequest.errors import ServerLeaving, TooManyConnections
 
 
 class Member(Protocol):
     """A connection. Its methods are for its own event loop only."""
 
+    #: The one that it lives on.
+    loop: asyncio.AbstractEventLoop
     #: The peer's network address; None where the transport knows none.
     address: str | None
     #: The primary key of its user as a string; None for nobody.
@@ -28,11 +31,16 @@ class Registry:
 
     def __init__(self) -> None:
         self.members: set[Member] = set()
+        #: The process is about to end: no new members.
+        self.closed = False
         self._by_address: dict[str, set[Member]] = {}
         self._by_user: dict[str, set[Member]] = {}
 
     def admit(self, member: Member, settings: Settings) -> None:
-        """Take up a connection, from the handshake on. Raises :class:`~wsrequest.errors.TooManyConnections`."""
+        """Take up a connection, from the handshake on. Raises :class:`~wsrequest.errors.TooManyConnections` or
+        :class:`~wsrequest.errors.ServerLeaving`."""
+        if self.closed:
+            raise ServerLeaving
         neighbours = self._by_address.get(member.address or "", ())
         if _at_limit(len(self.members), settings.max_connections) or (
             member.address and _at_limit(len(neighbours), settings.max_connections_per_address)

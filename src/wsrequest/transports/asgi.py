@@ -16,6 +16,7 @@ from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import TOKEN_ENTRY
 from wsrequest.session import Session
+from wsrequest.shutdown import term_signal
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -24,7 +25,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class ASGIApplication:
-    """``http`` is answered by Django, ``websocket`` at ``WSREQUEST["PATH"]`` by a session, ``lifespan`` by a nod."""
+    """``http`` is answered by Django, ``websocket`` at ``WSREQUEST["PATH"]`` by a session; ``lifespan`` by a nod, once
+    the sessions are over."""
 
     def __init__(self) -> None:
         """Django must be set up."""
@@ -73,6 +75,8 @@ class ASGIApplication:
     def _runner_here(self) -> PoolRunner:
         loop = asyncio.get_running_loop()
         if self._runner is None or self._runner.loop is not loop:
+            # The first connection on this loop. The server has its signal handlers by now.
+            term_signal.watch()
             self._runner = PoolRunner(worker_pool(), loop)
         return self._runner
 
@@ -141,6 +145,8 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
+        if kind == "lifespan.shutdown":
+            await term_signal.lifespan_ends()
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":
             return
