@@ -136,6 +136,13 @@ def transport_failed(connection: str) -> None:
     )
 
 
+def receiver_failed(connection: str) -> None:
+    """To be called where the exception is handled."""
+    connection_log.exception(
+        "Connection %s: a receiver of a signal failed", connection, extra=_facts(connection)
+    )
+
+
 def answered(connection: str, message: Request, status: int | None, seconds: float) -> None:
     """A request was answered, or (without a status) is not to be answered any more."""
     if request_log.isEnabledFor(logging.DEBUG):

@@ -14,10 +14,13 @@ from wsrequest.errors import HandshakeRefused, WSRequestError
 from wsrequest.lifecycle.threads import WorkerPool
 from wsrequest.metrics import Metrics, metrics_in_force
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.protocol.messages import Request
+from wsrequest.protocol.messages import Auth, Cancel, Request
 
 #: Methods that are counted under their own names: what a client makes up must not become a label.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+
+#: What messages are counted as.
+KINDS = ((Request, "request"), (Cancel, "cancel"), (Auth, "auth"))
 
 
 class Observer:
@@ -50,9 +53,12 @@ class Observer:
         if self._metrics is not None:
             self._metrics.count("frames_in")
 
-    def message_came(self, kind: str) -> None:
+    def message_came(self, event: object) -> None:
+        """``event`` is what the protocol made of it. One that asks for nothing more (a ping, one that was refused) has
+        been answered already."""
         if self._metrics is not None:
-            self._metrics.count("messages_in", kind=kind)
+            kinds = (kind for kinds, kind in KINDS if isinstance(event, kinds))
+            self._metrics.count("messages_in", kind=next(kinds, "other"))
 
     def refused(self, error: WSRequestError) -> None:
         """A message never became a request."""

@@ -34,6 +34,7 @@ class MemoryTransport:
         self._gone = False
         self.error: Exception | None = None
         self.closed_with: int | None = None
+        self.peer_code: int | None = None
         self.reads = 0
 
     # The seam.

@@ -13,6 +13,8 @@ from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
 from wsrequest.lifecycle.views import any_view_is_async
+from wsrequest.metrics import metrics_in_force
+from wsrequest.observer import tell_of_refusal
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import TOKEN_ENTRY
 from wsrequest.session import Session
@@ -51,26 +53,28 @@ class ASGIApplication:
         """The session of a connection that was accepted."""
         await receive()  # websocket.connect
         if not self._loaded:
-            # This imports the URLconf, and every view with it: left to the first request, it would hold up the loop.
-            await asyncio.to_thread(any_view_is_async)
+            await asyncio.to_thread(_load)
             self._loaded = True
+        settings, handshake, session = get_settings(), _handshake(scope), None
         with contextlib.ExitStack() as unless_accepted:
             try:
-                session = self._session(scope, ASGITransport(receive, send), get_settings())
+                session = self._session(handshake, ASGITransport(receive, send), settings)
                 unless_accepted.callback(session.leave)
                 await session.open()
             except HandshakeRefused as refusal:
+                tell_of_refusal(session and session.id, refusal, handshake, settings)
                 await _refuse(refusal, scope, send)
                 return None
             await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
             unless_accepted.pop_all()
             return session
 
-    def _session(self, scope: Scope, transport: ASGITransport, settings: Settings) -> Session:
-        root_path = scope.get("root_path", "")
-        if scope["path"].removeprefix(root_path) != settings.path:
+    def _session(
+        self, handshake: Handshake, transport: ASGITransport, settings: Settings
+    ) -> Session:
+        if handshake.path.removeprefix(handshake.root_path) != settings.path:
             raise PathUnknown
-        return Session(_handshake(scope), transport, self._runner_here(), settings)
+        return Session(handshake, transport, self._runner_here(), settings)
 
     def _runner_here(self) -> PoolRunner:
         loop = asyncio.get_running_loop()
@@ -84,15 +88,17 @@ class ASGIApplication:
 class ASGITransport:
     """A session's :class:`~wsrequest.session.Transport` over ASGI's ``receive`` and ``send``."""
 
-    __slots__ = ("_receive", "_send")
+    __slots__ = ("_receive", "_send", "peer_code")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self.peer_code: int | None = None
 
     async def receive(self) -> str | bytes | None:
         message = await self._receive()
         if message["type"] != "websocket.receive":
+            self.peer_code = message.get("code")
             return None
         text: str | bytes | None = message.get("text")
         return message["bytes"] if text is None else text
@@ -103,6 +109,13 @@ class ASGITransport:
 
     async def close(self, code: int) -> None:
         await self._send({"type": "websocket.close", "code": code})
+
+
+def _load() -> None:
+    """Import the URLconf, and every view with it, and what measures: left to the first request, it would hold up the
+    loop."""
+    any_view_is_async()
+    metrics_in_force(get_settings())
 
 
 #: Reentrant, so one does for all.
