@@ -8,6 +8,7 @@ project in the document's last section.
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 import json
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from django.test import override_settings
 
@@ -31,6 +33,7 @@ from wsrequest.protocol.messages import DENIED_HEADERS, DENIED_PREFIXES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
 SUBPROTOCOL = "wsrequest.v1.json"
+MSGPACK = "wsrequest.v1.msgpack"
 PATIENCE = 10  # seconds for what must come; a test that passes waits for nothing
 BARRIER = (
     2**53 - 1
@@ -129,6 +132,7 @@ class Peer:
         self._from_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._messages: list[Any] = []
         self.offered: list[str] = []
+        self.packs = False
         self._scope = self._make_scope(block, words)
         self._task = asyncio.create_task(
             application(self._scope, self._to_server.get, self._from_server.put)
@@ -177,25 +181,53 @@ class Peer:
         kind = "bytes" if isinstance(frame, bytes) else "text"
         self._to_server.put_nowait({"type": "websocket.receive", kind: frame})
 
+    def write(self, message: Any) -> str | bytes:
+        if not self.packs:
+            return json.dumps(message)
+        return msgspec.msgpack.encode(with_bytes(message))
+
+    def read(self, event: dict[str, Any]) -> Any:
+        if not self.packs:
+            return json.loads(event["text"])
+        return without_bytes(msgspec.msgpack.decode(event["bytes"]))
+
     async def message(self) -> Any:
         """The next message, however the server put messages into frames."""
         while not self._messages:
             event = await self.event()
             assert event["type"] == "websocket.send", event
-            frame = json.loads(event["text"])
+            frame = self.read(event)
             if isinstance(frame, list):
                 assert self.offered, "an array went to a connection without a subprotocol"
             self._messages = frame if isinstance(frame, list) else [frame]
         return self._messages.pop(0)
 
     async def nothing_more(self) -> None:
-        self.send(json.dumps({"ping": BARRIER}))
+        self.send(self.write({"ping": BARRIER}))
         assert await self.message() == {"pong": BARRIER}
 
     async def leave(self) -> None:
         self._to_server.put_nowait({"type": "websocket.disconnect", "code": 1000})
         async with asyncio.timeout(PATIENCE):
             await self._task
+
+
+def with_bytes(value: Any) -> Any:
+    """What an example means under MessagePack: {"bytes": base64} are bytes."""
+    if isinstance(value, dict):
+        if value.keys() == {"bytes"}:
+            return base64.b64decode(value["bytes"], validate=True)
+        return {key: with_bytes(inner) for key, inner in value.items()}
+    return [with_bytes(inner) for inner in value] if isinstance(value, list) else value
+
+
+def without_bytes(value: Any) -> Any:
+    """The same, the other way round."""
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {key: without_bytes(inner) for key, inner in value.items()}
+    return [without_bytes(inner) for inner in value] if isinstance(value, list) else value
 
 
 # --- comparing -----------------------------------------------------------------------------------
@@ -274,6 +306,7 @@ class Play:
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             assert event["type"] == "websocket.accept", event
             assert event.get("subprotocol") == headers.get("sec-websocket-protocol")
+            self.peer.packs = event.get("subprotocol") == MSGPACK
             return
         assert (event["type"], event["status"]) == ("websocket.http.response.start", status), event
         sent = {name.decode(): value.decode() for name, value in event["headers"]}
@@ -294,12 +327,19 @@ class Play:
                 hello = await self.peer.message()
                 if not self.section.settings:
                     assert matches(json.loads(the_block("json", "hello").text), hello), hello
-        frame = block.text.strip()
-        if block.language == "json":
-            json.loads(frame)
-        self.peer.send(frame.encode() if "binary" in block.words else frame)
+        self.peer.send(self._frame(block))
         if not answered:
             await self.peer.nothing_more()
+
+    def _frame(self, block: Block) -> str | bytes:
+        frame = block.text.strip()
+        if block.language == "hex":
+            return bytes.fromhex(frame)
+        if block.language == "json":
+            message = json.loads(frame)
+            if self.peer.packs:
+                return self.peer.write(message)
+        return frame.encode() if "binary" in block.words else frame
 
     async def _expect(self, expected: Any) -> None:
         expected = expected if isinstance(expected, list) else [expected]

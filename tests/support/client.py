@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 from websockets.exceptions import ConnectionClosed
 
 PATIENCE = 20  # seconds after which a test that waits has failed
 SUBPROTOCOL = "wsrequest.v1.json"
+MSGPACK = "wsrequest.v1.msgpack"
 
 Message = dict[str, Any]
 
@@ -30,7 +32,9 @@ class Peer:
 
     async def send(self, *messages: Any) -> None:
         """One frame: the message, or an array of them."""
-        await self.send_text(json.dumps(messages[0] if len(messages) == 1 else messages))
+        value = messages[0] if len(messages) == 1 else messages
+        packs = self.socket.subprotocol == MSGPACK
+        await self.send_text(msgspec.msgpack.encode(value) if packs else json.dumps(value))
 
     async def send_text(self, frame: str | bytes) -> None:
         await self.socket.send(frame)
@@ -88,7 +92,8 @@ class Peer:
         async with asyncio.timeout(PATIENCE):
             frame = await self.socket.recv()
         self.frames.append(frame)
-        value = json.loads(frame)
+        packed = self.socket.subprotocol == MSGPACK
+        value = msgspec.msgpack.decode(frame) if packed else json.loads(frame)  # type: ignore[arg-type]
         self._arrived.extend(value if isinstance(value, list) else [value])
 
 
