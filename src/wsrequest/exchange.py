@@ -42,6 +42,7 @@ class Exchange:
     """One request and its answer: the sink of a runner. Whatever comes after the exchange's end goes nowhere."""
 
     __slots__ = (
+        "_arrived",
         "_content_type",
         "_ended",
         "_interrupted",
@@ -50,7 +51,6 @@ class Exchange:
         "_streaming",
         "_task",
         "_timer",
-        "_arrived",
         "_waits",
         "era",
         "factory",

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import functools
 import secrets
 from math import ceil
 from typing import Any, Protocol
 
 from msgspec import UNSET
 
-from wsrequest import log
+from wsrequest import log, terms
 from wsrequest.announce import Announcer
 from wsrequest.backlog import Backlog
 from wsrequest.conf import Settings
@@ -27,23 +26,18 @@ from wsrequest.lifecycle.call import Call, OpeningCall
 from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity, Who
 from wsrequest.lifecycle.opening import opening_view, verify_opening
-from wsrequest.lifecycle.request import RequestFactory, connection_only_headers
+from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.lifecycle.threads import Lane
 from wsrequest.lifecycle.websocket import WebSocket
 from wsrequest.observer import observer_of
 from wsrequest.outbox import Outbox
-from wsrequest.protocol.codec import Codec, Limits
 from wsrequest.protocol.connection import Close, Connection, InOrder
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
-from wsrequest.protocol.json import JSONCodec
-from wsrequest.protocol.messages import Auth, Cancel, HeaderRules, Request
-from wsrequest.protocol.msgpack import MsgpackCodec
+from wsrequest.protocol.messages import Auth, Cancel, Request
 from wsrequest.protocol.tokens import token_among
 from wsrequest.registry import registry
 from wsrequest.watch import Watch
-
-#: How messages are written, by the subprotocol that a client asks for.
-CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSONCodec(), MsgpackCodec())}
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
 #: at which WebSocket clients commonly stop reading.
@@ -87,13 +81,13 @@ class Session:
         self.address = handshake.client[0] if handshake.client else None
         #: The primary key of its user as a string; None for nobody.
         self.identity: str | None = None
-        self.subprotocol = choose_subprotocol(handshake.subprotocols, CODECS)
+        self.subprotocol = choose_subprotocol(handshake.subprotocols, terms.CODECS)
         self.loop = asyncio.get_running_loop()
         self._transport = transport
         self._runner = runner
         self._settings = settings
         negotiated = self.subprotocol is not None
-        codec = CODECS[self.subprotocol or JSONCodec.subprotocol]
+        codec = terms.codec_of(self.subprotocol)
         #: As requests see it.
         self.websocket = WebSocket(self.id, codec.name, self._deliver if negotiated else None)
         factory = RequestFactory(
@@ -105,11 +99,11 @@ class Session:
         self._secure, self._trusted = verify_opening(factory)
         if token := token_among(handshake.subprotocols):
             factory = factory.authorized(token)
-        self._omitted = _omitted(settings)
+        self._omitted = terms.omitted(settings)
         self.jar = CookieJar(handshake.header(b"cookie") or "")
         self.connection = Connection(
             codec,
-            _limits(settings, connection_only_headers(settings.handshake_headers)),
+            terms.limits(settings),
             negotiated=negotiated,
             now=self.loop.time(),
             ping_interval=settings.ping_interval,
@@ -124,6 +118,7 @@ class Session:
         self._backlog = Backlog(
             settings.max_in_flight, settings.max_queued, self.outbox, self._start
         )
+        self._lane = Lane()
         self._reader: asyncio.Task[Any] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._close_code: int | None = None
@@ -135,7 +130,7 @@ class Session:
         self._context = contextvars.copy_context()
         registry.admit(self, settings)
         if negotiated:
-            self.outbox.put(self.connection.send_hello(self._hello()))
+            self.outbox.put(self.connection.send_hello(terms.hello(self.id, settings)))
         self._credentials = Credentials(
             factory, settings.expiring_notice, self._token_expiring, self._forget_user
         )
@@ -168,10 +163,9 @@ class Session:
             self._reader.cancel()
         self.outbox.attend(self._call_writer)
         self._watch.start()
-        announcer = Announcer(self._runner, self.websocket)
-        since = self._opened()
+        announcer = Announcer(self._runner, self.websocket, self.address, self.observer)
         try:
-            await announcer.opened(self.identity)
+            await announcer.opened(self.subprotocol, self.identity)
             await self._read()
         except asyncio.CancelledError:
             if self._close_code is None:
@@ -185,8 +179,7 @@ class Session:
             self._stop_writing()
             self._abandon()
             self.leave()
-            self._closed(since)
-            announcer.closed(self.identity, self._close_code)
+            announcer.closed(self.identity, self._close_code, self._transport.peer_code)
 
     def leave(self) -> None:
         """The connection counts no more, whether or not it was ever opened. May be called again."""
@@ -238,7 +231,7 @@ class Session:
                     await self._backlog.place_free()
                     if not self._gone:
                         self._accept(event)
-                elif event is not None:
+                else:
                     await self._serve(event)
                 if observer is not None:
                     observer.message_came(event)
@@ -249,8 +242,10 @@ class Session:
                     return
             await self._backlog.place_free()
 
-    async def _serve(self, event: Cancel | Auth | Close | InOrder | bytes) -> None:
+    async def _serve(self, event: Cancel | Auth | Close | InOrder | bytes | None) -> None:
         """What is not a request, and done at once."""
+        if event is None:
+            return
         if isinstance(event, Cancel):
             if exchange := self._backlog.get(event.cancel):
                 exchange.cancel()
@@ -292,7 +287,7 @@ class Session:
                 self._close_if_done()
         except OSError:
             self._forsake()
-        except Exception:
+        except Exception:  # noqa: BLE001 (logged)
             log.transport_failed(self.id)
             self.close(4105)
             self._forsake()
@@ -331,6 +326,7 @@ class Session:
             self._trusted,
             self._omitted,
             self.connection.codec,
+            self._lane,
         )
         exchange.started()
         self._runner.start(call, self._context, exchange)
@@ -340,17 +336,6 @@ class Session:
         idle = self._watch.listening and self._backlog.empty and not self.outbox.size
         if self._leaving and idle:
             self.close(4200)
-
-    def _hello(self) -> dict[str, Any]:
-        settings = self._settings
-        return {
-            "connection": self.id,
-            "heartbeat": settings.ping_interval,
-            "limits": {
-                "message_bytes": settings.max_message_bytes,
-                "in_flight": settings.max_in_flight,
-            },
-        }
 
     def _deliver(self, event: str, data: bytes) -> None:
         """Send a notice; any thread may call it. The data is JSON text."""
@@ -365,22 +350,6 @@ class Session:
             self.close(4102)
         else:
             self.outbox.put(message)
-
-    # What others are told of it.
-
-    def _opened(self) -> float:
-        log.opened(self.id, self.address, self.subprotocol)
-        if self.observer is not None:
-            self.observer.opened()
-        return self.loop.time()
-
-    def _closed(self, since: float) -> None:
-        code, by_peer = self._close_code, self._close_code is None
-        if self.observer is not None:
-            self.observer.closed(code)
-        seconds = self.loop.time() - since
-        shown = self._transport.peer_code if by_peer else code
-        log.closed(self.id, self.address, shown, seconds, by_peer=by_peer)
 
     # Who it is.
 
@@ -421,17 +390,3 @@ class Session:
         who = self._credentials.judge(era, identity, status)
         if who is not None and not self._gone and not self._is_now(who):
             self.close(4101)
-
-
-# What is the same for all connections is made once.
-
-
-@functools.lru_cache(maxsize=1)
-def _limits(settings: Settings, denied: frozenset[str]) -> Limits:
-    rules = HeaderRules(denied)
-    return Limits(settings.max_message_bytes, settings.max_depth, settings.max_keys, rules)
-
-
-@functools.lru_cache(maxsize=1)
-def _omitted(settings: Settings) -> frozenset[str]:
-    return frozenset(settings.omit_response_headers)

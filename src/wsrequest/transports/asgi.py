@@ -18,7 +18,7 @@ from wsrequest.observer import tell_of_refusal
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import TOKEN_ENTRY
 from wsrequest.session import Session
-from wsrequest.shutdown import term_signal
+from wsrequest.shutdown import shutdown
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -62,7 +62,9 @@ class ASGIApplication:
                 unless_accepted.callback(session.leave)
                 await session.open()
             except HandshakeRefused as refusal:
-                tell_of_refusal(session and session.id, refusal, handshake, settings)
+                tell_of_refusal(
+                    None if session is None else session.id, refusal, handshake, settings
+                )
                 await _refuse(refusal, scope, send)
                 return None
             await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
@@ -80,7 +82,7 @@ class ASGIApplication:
         loop = asyncio.get_running_loop()
         if self._runner is None or self._runner.loop is not loop:
             # The first connection on this loop. The server has its signal handlers by now.
-            term_signal.watch()
+            shutdown.watch()
             self._runner = PoolRunner(worker_pool(), loop)
         return self._runner
 
@@ -159,7 +161,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
         if kind == "lifespan.shutdown":
-            await term_signal.lifespan_ends()
+            await shutdown.lifespan_ends()
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":
             return
