@@ -13,16 +13,19 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from tests.protocol.support import CODEC, LIMITS
 from wsrequest.errors import Cancelled, InvalidField, ViewFailed
 from wsrequest.protocol.codec import Limits
-from wsrequest.protocol.connection import Connection
-from wsrequest.protocol.messages import Cancel, Request
+from wsrequest.protocol.connection import Close, Connection, InOrder
+from wsrequest.protocol.messages import Auth, Cancel, Request
 
 
-def opened(*, negotiated=True, now=100.0, ping_interval=20.0, limits=LIMITS) -> Connection:
-    return Connection(CODEC, limits, negotiated=negotiated, now=now, ping_interval=ping_interval)
+def opened(*, negotiated=True, now=100.0, ping_interval=20.0, limits=LIMITS, **rate) -> Connection:
+    return Connection(
+        CODEC, limits, negotiated=negotiated, now=now, ping_interval=ping_interval, **rate
+    )
 
 
-def received(connection, message):
-    return [event for event in connection.receive(json.dumps(message), 0) if event is not None]
+def received(connection, message, now=0):
+    """What there is to do."""
+    return [event for event in connection.receive(json.dumps(message), now) if event is not None]
 
 
 def test_a_request_becomes_an_event_and_its_id_is_taken():
@@ -78,6 +81,17 @@ def test_what_has_no_usable_id_is_answered_without_one():
 def test_ping_is_answered_and_pong_is_not():
     answers = received(opened(), [{"ping": 7}, {"pong": 7}, {"ping": -1}])
     assert [json.loads(answer) for answer in answers] == [{"pong": 7}, {"pong": -1}]
+
+
+def test_each_message_is_an_event_so_that_whoever_serves_them_can_count():
+    assert list(opened().receive('[{"pong":1},{"pong":2}]', 0)) == [None, None]
+
+
+def test_what_has_no_id_is_answered_in_its_turn():
+    refusals = received(opened(), [{"url": ""}, 5, {"url": "//"}, {"id": 0, "url": "/"}])
+    assert [type(event) for event in refusals] == [InOrder] * 4
+    told = received(opened(), [{"id": 1}, {"ping": 1}, {"id": 2, "url": "/"}, {"id": 2, "url": ""}])
+    assert not any(isinstance(event, InOrder) for event in told)
 
 
 def test_cancel_is_an_event_for_any_id():
@@ -136,6 +150,169 @@ def test_answers_without_an_id():
     assert connection.send_chunk(None, "a") == b'{"chunk":"a"}'
     assert connection.send_end(None) == b'{"end":true}'
     assert "id" not in json.loads(connection.send_error(None, ViewFailed()))
+
+
+def test_auth_is_an_event_and_takes_no_id():
+    connection = opened()
+    assert received(connection, {"id": 1, "auth": "a token"}) == [Auth(id=1, auth="a token")]
+    assert received(connection, {"id": 1, "auth": None}) == [Auth(id=1, auth=None)]
+    assert connection.open == set()
+    assert json.loads(connection.send_accepted(1)) == {"id": 1, "status": 204, "headers": {}}
+
+
+@pytest.mark.parametrize(
+    ("message", "id", "code"),
+    [
+        ({"auth": "a"}, "absent", "invalid_field"),
+        ({"id": 7, "auth": "a"}, None, "duplicate_id"),
+        ({"id": 1, "auth": "a\r\nb"}, 1, "invalid_field"),
+        ({"id": 7, "auth": "a\r\nb"}, None, "duplicate_id"),
+    ],
+)
+def test_auth_that_is_refused(message, id, code):
+    connection = opened()
+    received(connection, {"id": 7, "url": "/"})
+    [answer] = received(connection, message)
+    answer = json.loads(answer)
+    assert (answer.get("id", "absent"), answer["data"]["code"]) == (id, code)
+
+
+def test_what_the_application_says():
+    said = opened().send_notice("news", msgspec.Raw(b'[1, "a"]'))
+    assert said == b'{"event":"news","data":[1, "a"]}'
+    assert opened().send_control("goaway", {"delay": 1}) == (
+        b'{"control":"goaway","data":{"delay":1}}'
+    )
+
+
+def test_who_is_about_to_leave_refuses_requests_and_serves_the_rest():
+    connection = opened()
+    received(connection, {"id": 1, "url": "/"})
+    connection.leaving = 7
+    refused, again, in_order, *rest = received(
+        connection,
+        [
+            {"id": 2, "url": "/"},
+            {"id": 1, "url": "/"},
+            {"url": "/"},
+            {"ping": 1},
+            {"cancel": 1},
+            {"id": 3, "auth": None},
+        ],
+    )
+    assert json.loads(refused) == {
+        "id": 2,
+        "status": 503,
+        "headers": {"content-type": "application/json", "retry-after": "7"},
+        "data": {
+            "error": "This server is shutting down; connect again and repeat the request.",
+            "code": "going_away",
+        },
+    }
+    assert json.loads(again)["status"] == 409
+    assert "id" not in json.loads(in_order)
+    assert rest == [b'{"pong":1}', Cancel(1), Auth(id=3, auth=None)]
+    assert connection.open == {1}
+
+
+def statuses(events):
+    return [json.loads(event).get("status", 0) for event in events if isinstance(event, bytes)]
+
+
+def test_requests_past_the_rate_are_refused_and_nothing_else():
+    connection = opened(now=0.0, rate=0.5, burst=2)
+    first, second, third, *rest = received(
+        connection,
+        [
+            {"id": 1, "url": "/"},
+            {"id": 2, "url": "/"},
+            {"id": 3, "url": "/"},
+            {"url": "/"},
+            {"url": ""},
+            {"id": 4, "auth": "a"},
+            {"id": 1, "url": "/"},
+            {"cancel": 1},
+            {"ping": 1},
+            {"pong": 1},
+        ],
+    )
+    assert (first.id, second.id) == (1, 2)
+    assert json.loads(third) == {
+        "id": 3,
+        "status": 429,
+        "headers": {"content-type": "application/json", "retry-after": "2"},
+        "data": {
+            "error": "Too many messages; wait for the seconds in retry-after.",
+            "code": "rate_limited",
+        },
+    }
+    assert statuses(rest[:4]) == [429, 429, 429, 409]
+    assert rest[4:] == [Cancel(1), b'{"pong":1}']
+    assert connection.open == {1, 2}
+    [event] = received(connection, {"id": 3, "url": "/"}, 2.0)
+    assert isinstance(event, Request)
+
+
+@pytest.mark.parametrize(("rate", "wait"), [(1000, 1), (1, 1), (0.5, 2), (0.1, 10), (0.3, 4)])
+def test_who_waits_for_as_long_as_he_is_told_is_served(rate, wait):
+    connection = opened(now=0.0, rate=rate, burst=1)
+    received(connection, {"url": "/"})
+    [refusal] = received(connection, {"url": "/"})
+    assert json.loads(refusal)["headers"]["retry-after"] == str(wait)
+    [event] = received(connection, {"url": "/"}, wait)
+    assert isinstance(event, Request)
+
+
+@pytest.mark.parametrize("message", [{"url": "/"}, 0, {"ping": 1}, {"pong": 1}, {"cancel": 9}])
+def test_ten_times_the_burst_is_a_flood(message):
+    """Whatever they are, and nothing after them is looked at."""
+    at_the_limit = list(opened(rate=1, burst=3).receive(json.dumps([message] * 30), 100.0))
+    assert not any(isinstance(event, Close) for event in at_the_limit)
+    assert len(at_the_limit) == 30
+    past_it = list(opened(rate=1, burst=3).receive(json.dumps([message] * 1000), 100.0))
+    assert past_it[-1] == Close(4029)
+    assert len(past_it) == 31
+
+
+def test_a_flood_in_many_frames_is_one():
+    connection = opened(now=0.0, rate=1, burst=3)
+    events = [e for number in range(31) for e in connection.receive("0", number / 100)]
+    events = [event if isinstance(event, Close) else None for event in events]
+    assert events == [None] * 30 + [Close(4029)]
+
+
+def test_who_keeps_to_the_rate_is_never_a_flood():
+    connection = opened(now=0.0, rate=4, burst=3)
+    for number in range(1000):
+        [event] = received(connection, {"url": "/"}, number / 4)
+        assert isinstance(event, Request)
+
+
+def test_a_surplus_that_is_small_enough_is_only_refused():
+    """Twice the rate is no flood while the surplus fills up as fast as it is used."""
+    connection = opened(now=0.0, rate=4, burst=3)
+    for number in range(1000):
+        [event] = received(connection, {"url": "/"}, number / 8)
+        assert not isinstance(event, Close)
+
+
+def test_without_a_rate_nothing_is_too_much():
+    events = list(opened(rate=None, burst=1).receive(json.dumps([{"ping": 1}] * 50_000), 100.0))
+    assert len(events) == 50_000
+
+
+@pytest.mark.parametrize("negotiated", [True, False])
+def test_every_connection_has_the_limit(negotiated):
+    connection = opened(negotiated=negotiated, now=0.0, rate=1, burst=1)
+    assert statuses(received(connection, [{"id": 1}, {"id": 1}])) == [400, 429]
+
+
+def test_what_is_refused_is_told_to_who_wants_to_know():
+    connection = opened(now=0.0, rate=1, burst=2)
+    heard = []
+    connection.on_refusal = heard.append
+    received(connection, [{"url": ""}, {"id": 1, "url": "/"}, {"id": 1, "url": "/"}, {"url": "/"}])
+    assert [error.code for error in heard] == ["missing_url", "duplicate_id", "rate_limited"]
 
 
 def test_hello():

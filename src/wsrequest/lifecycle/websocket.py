@@ -41,15 +41,16 @@ class WebSocket:
         negotiated no subprotocol, or is gone. (True does not say that it arrived.) A client that does not read is not
         waited for: once MAX_OUTBOX_BYTES are on their way to it, it is closed (4102) rather than left without a notice.
 
-        Raises ValueError for an event's name that is empty, belongs to subscriptions or can't be UTF-8, and for NaN and
-        circles in the data; TypeError for a name that is no ``str``, and for data that can't be JSON.
+        Raises ValueError for a name that is empty or belongs to subscriptions, for text that can't be UTF-8, and for
+        NaN and circles in the data; TypeError for a name that is no ``str``, and for data that can't be JSON.
         """
         if not isinstance(event, str):
             raise TypeError(f"The name of an event is a str, not {type(event).__name__}.")
         event.encode()
         if not event or event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} can't be the name of an event.")
-        encoded = json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False).encode()
+        text = json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False, ensure_ascii=False)
+        encoded = text.encode()
         deliver = self._deliver
         if deliver is None:
             return False

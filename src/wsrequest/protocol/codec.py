@@ -88,8 +88,11 @@ class Codec(ABC):
             "pong": decoder(Pong),
         }
 
-    def decode(self, frame: str | bytes, limits: Limits) -> Iterable[ClientMessage | MessageError]:
-        """The frame's messages in their order; one that is refused stands there as its error.
+    def decode(
+        self, frame: str | bytes, limits: Limits, most: int | None = None
+    ) -> Iterable[ClientMessage | MessageError]:
+        """The frame's messages in their order, the first ``most`` of them; one that is refused stands there as its
+        error.
 
         Raises nothing: a frame that can't be read at all is one error. The messages of an array are made one by one,
         as they are asked for.
@@ -107,7 +110,8 @@ class Codec(ABC):
             parts = self._parts(data)
         except ValueError:
             return (InvalidMessage(),)
-        return (self._message(bytes(part), limits) for part in parts)
+        # A copy of those that are wanted: the rest may take many times the memory of the frame.
+        return (self._message(bytes(part), limits) for part in parts[:most])
 
     @abstractmethod
     def encode(self, message: ServerMessage) -> bytes:

@@ -112,7 +112,7 @@ class Connection:
         """What each message of the frame asks for, in their order and made one by one. Raises nothing, whatever the
         frame holds."""
         self.heard(now)
-        for message in self.codec.decode(frame, self.limits):
+        for message in self.codec.decode(frame, self.limits, self._most(now)):
             event = self._limited(message, now) or self._event(message)
             yield event
             if isinstance(event, Close):
@@ -189,6 +189,12 @@ class Connection:
         """The answer to a request that got none from its view. Closes the exchange."""
         self._close(id)
         return self._encoded(UNSET if id is None else id, error)
+
+    def _most(self, now: float) -> int | None:
+        """How many messages of one frame are looked at: no more than it takes to close the connection for them."""
+        if self._bucket is None or self._flood is None:
+            return None
+        return self._bucket.left(now) + self._flood.left(now) + 1
 
     def _limited(self, message: ClientMessage | MessageError, now: float) -> Event:
         """What becomes of a message that is one too many: requests are refused. What ends something, or asks for

@@ -14,6 +14,10 @@ class TokenBucket:
         self._tokens = burst
         self._filled_at = now
 
+    def left(self, now: float) -> int:
+        """How many can be taken at this moment."""
+        return int(min(self._burst, self._tokens + (now - self._filled_at) * self._rate))
+
     def take(self, now: float) -> float:
         """Take a token; 0 if there was one, else the seconds until there will be."""
         tokens = self._tokens + (now - self._filled_at) * self._rate
