@@ -1,8 +1,9 @@
 """The end of a process: its connections are told, what is under way may finish, and only then the server stops.
 
 ASGI has no word for that. ``lifespan.shutdown`` comes when most servers have cut their WebSockets already, and some
-never send it. What all of them understand is SIGTERM. So :class:`TermSignal` stands before the server's own handler: it
+never send it. What all of them understand is SIGTERM. So :class:`Shutdown` stands before the server's own handler: it
 holds the signal back, lets :func:`drain` do its work, and hands it on. The server then stops as it always does.
+Hypercorn's workers hear of the end in a way of their own, which is watched, too.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ async def _left_after(members: set[Member], seconds: float) -> set[Member]:
     return left
 
 
-class TermSignal:
-    """SIGTERM, held back until the connections of a process are drained. A second one is handed on at once.
+class Shutdown:
+    """Holds SIGTERM back until the connections of the process are drained. A second one is handed on at once.
 
     The server's handler may be of two kinds, and neither notices: a function given to ``signal.signal``, in whose place
     ours stands meanwhile; or a callback of the event loop, which hears of signals by the file descriptor of
@@ -107,6 +108,7 @@ class TermSignal:
         self._drain = None
         signal.signal(signal.SIGTERM, self._on_signal)
         self._wakeup = _Wakeup(self._loop)
+        self._watch_hypercorn(self._loop)
 
     async def lifespan_ends(self) -> None:
         """The server on this loop stops, and waits for us: drain the connections that it has left open."""
@@ -134,15 +136,24 @@ class TermSignal:
         else:
             self._hand_on()
 
-    def _begin(self) -> None:
-        self._drain = asyncio.ensure_future(self._drain_all())
+    def _watch_hypercorn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Its workers get no signal: a task of theirs waits for an event of the main process, and ends. From then on
+        the worker waits for its connections, which know nothing of it; from Python 3.12.1 on it waits for ever."""
+        for task in asyncio.all_tasks(loop):
+            if getattr(task.get_coro(), "__qualname__", "") == "raise_shutdown":
+                task.add_done_callback(self._begin)
+
+    def _begin(self, _: object = None) -> None:
+        if self._drain is None:
+            self._drain = asyncio.ensure_future(self._drain_all())
 
     async def _drain_all(self) -> None:
         try:
             await drain(set(registry.members))
         except Exception:
             logger.exception("Shutting down: the connections could not be drained")
-        self._hand_on()
+        if self._held:
+            self._hand_on()
 
     def _hand_on(self) -> None:
         """Let the server's own handler have the signal."""
@@ -164,7 +175,7 @@ class TermSignal:
 
 
 #: The process's own.
-term_signal = TermSignal()
+shutdown = Shutdown()
 
 
 class _Wakeup:
