@@ -7,7 +7,7 @@ import sys
 import threading
 
 from django.db import connection
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
 from tests.project.gates import gates
 from tests.project.models import Note
@@ -22,6 +22,19 @@ def gate(request, name):
 async def agate(request, name):
     await gates[name].apass()
     return HttpResponse(f"through {name}")
+
+
+def who_at_gate(request, name):
+    """Knows who it is before the gate, and answers behind it."""
+    user = str(request.user)
+    gates[name].pass_()
+    return JsonResponse({"user": user})
+
+
+async def awho_at_gate(request, name):
+    user = str(await request.auser())
+    await gates[name].apass()
+    return JsonResponse({"user": user})
 
 
 async def stubborn(request, name):

@@ -76,6 +76,8 @@ urlpatterns = [
     path("api/", include(router.urls)),
     path("gate/<name>/", controls.gate),
     path("agate/<name>/", controls.agate),
+    path("who-at-gate/<name>/", controls.who_at_gate),
+    path("awho-at-gate/<name>/", controls.awho_at_gate),
     path("stubborn/<name>/", controls.stubborn),
     path("open-gate/<name>/", controls.open_gate),
     path("chunks/<name>/<int:count>/<int:size>/", controls.chunks),

@@ -21,6 +21,7 @@ urlpatterns = [
     path("who/drf-jwt/", views.Who.as_view(authentication_classes=[JSONWebTokenAuthentication])),
     path("who/nobody/", views.Who.as_view(authentication_classes=[])),
     path("drf-token/", obtain_auth_token),
+    path("drf-token/revoke/", views.revoke),
     path("simplejwt/", TokenObtainPairView.as_view()),
     path("drf-jwt/", obtain_jwt_token),
     path("simplejwt/short/<int:seconds>/", views.short_token),

@@ -9,6 +9,7 @@ from django.contrib.auth import authenticate, get_user_model, login
 from django.http import HttpResponse, JsonResponse
 from django.test import override_settings
 from django.views.decorators.csrf import csrf_exempt
+from rest_framework.authtoken.models import Token
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -53,6 +54,12 @@ def short_token(request, seconds):
     token = AccessToken.for_user(get_user_model().objects.get(username="ada"))
     token.set_exp(lifetime=timedelta(seconds=seconds))
     return JsonResponse({"access": str(token)})
+
+
+def revoke(request):
+    """Take the DRF token away that this request bears."""
+    Token.objects.filter(key=request.headers["authorization"].removeprefix("Token ")).delete()
+    return HttpResponse(status=204)
 
 
 def connection(request):
