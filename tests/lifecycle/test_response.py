@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import base64
+import contextvars
 import json
+import threading
+from dataclasses import replace
 
+import msgspec
 import pytest
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
+from tests.lifecycle.support import Recorder, call, message, run
 from tests.protocol.support import JSON, MSGPACK, on_both_wires
 from wsrequest.conf import OMIT_RESPONSE_HEADERS
+from wsrequest.lifecycle import call as call_module
 from wsrequest.lifecycle import response as response_module
 from wsrequest.lifecycle.response import Reply, body_data, has_body, head_of, text_data
 from wsrequest.protocol.body import is_json_type
 from wsrequest.protocol.messages import Response
+from wsrequest.protocol.msgpack import MsgpackCodec
 
 OMITTED = frozenset(OMIT_RESPONSE_HEADERS)
 
@@ -228,3 +235,30 @@ def test_the_head_of_a_stream_leaves_its_body_alone():
 
     reply = head_of(StreamingHttpResponse(parts(), status=206), OMITTED)
     assert (reply.status, reply.data) == (206, UNSET)
+
+
+class Watched(MsgpackCodec, decoder=msgspec.msgpack.Decoder):
+    """Remembers the threads on which JSON was written anew."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def splice(self, body: bytes) -> Raw | None:
+        self.threads.append(threading.get_ident())
+        return super().splice(body)
+
+
+@pytest.mark.usefixtures("urls")
+@pytest.mark.parametrize(("past_the_limit", "on_the_loop"), [(0, True), (1, False)])
+async def test_a_large_body_of_an_async_view_is_written_anew_in_a_thread(
+    runner, monkeypatch, past_the_limit, on_the_loop
+):
+    size = len(bytes((await run(runner, "/arequest/")).reply.data))
+    monkeypatch.setattr(call_module, "LABORIOUS", size - past_the_limit)
+    codec, recorder = Watched(), Recorder()
+    runner.start(
+        replace(call(message("/arequest/")), codec=codec), contextvars.copy_context(), recorder
+    )
+    reply = (await recorder.wait()).reply
+    assert msgspec.msgpack.decode(bytes(reply.data))["method"] == "GET"
+    assert [thread == threading.get_ident() for thread in codec.threads] == [on_the_loop]

@@ -22,6 +22,9 @@ from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.messages import Request
 
+#: Bytes of a body from which on writing it anew, a millisecond for 100 KB, is left to a thread.
+LABORIOUS = 2**16
+
 
 @dataclass(slots=True)
 class Call:
@@ -69,6 +72,12 @@ class Call:
     def is_async(self) -> bool:
         """Whether an asynchronous view will answer, as far as can be told before."""
         return any_view_is_async() and view_is_async(self.factory.split(self.message.url or "")[1])
+
+    def is_laborious(self, response: HttpResponseBase) -> bool:
+        """Whether :meth:`reply` may take so long that other connections would notice, on an event loop."""
+        if not self.codec.rewrites_json or response.streaming:
+            return False
+        return len(cast("HttpResponse", response).content) > LABORIOUS
 
     def reply(self, response: HttpResponseBase) -> Reply:
         """A whole response; or the head of one whose body nobody may have."""

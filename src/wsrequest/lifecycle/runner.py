@@ -318,10 +318,14 @@ async def _answer_async(call: Call, sink: Sink) -> None:
             if call.once is not None:  # a stream is not kept
                 await hop_anywhere(call.once.free)
             await _pump(parts, response, call, sink)
-        elif call.once is None:
-            sink.respond(call.reply(response))
+            return
+        answer = response
+        if call.once is not None:
+            answer = await hop_anywhere(call.settle, request, response)
+        if call.is_laborious(answer):
+            sink.respond(await hop_anywhere(call.reply, answer))
         else:
-            sink.respond(call.reply(await hop_anywhere(call.settle, request, response)))
+            sink.respond(call.reply(answer))
     finally:
         if not response.closed:
             await hop_anywhere(response.close)

@@ -70,6 +70,8 @@ class Codec(ABC):
 
     name: ClassVar[Literal["json", "msgpack"]]
     subprotocol: ClassVar[str]
+    #: Whether :meth:`splice` reads the body and writes it anew, which takes its time.
+    rewrites_json: ClassVar[bool]
 
     _request: ClassVar[Decoder[Request]]
     _identified: ClassVar[Decoder[_Identified]]

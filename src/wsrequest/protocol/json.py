@@ -22,6 +22,7 @@ class JSONCodec(Codec, decoder=msgspec.json.Decoder):
 
     name = "json"
     subprotocol = "wsrequest.v1.json"
+    rewrites_json = False
 
     def encode(self, message: ServerMessage) -> bytes:
         """One message as JSON text in UTF-8."""

@@ -24,6 +24,7 @@ class MsgpackCodec(Codec, decoder=msgspec.msgpack.Decoder):
 
     name = "msgpack"
     subprotocol = "wsrequest.v1.msgpack"
+    rewrites_json = True
 
     def encode(self, message: ServerMessage) -> bytes:
         return _ENCODER.encode(message)
