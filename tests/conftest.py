@@ -1,7 +1,10 @@
-"""What holds for every test: one profile for hypothesis, and no blocking call on an event loop."""
+"""What holds for every test: one profile for hypothesis, no blocking call on an event loop, short stacks in asyncio."""
 
 from __future__ import annotations
 
+import asyncio
+import linecache
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +20,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("default")
+
+STACK_DEPTH = 6  # frames
 
 
 # What Django does on the loop by itself, here as under its own ASGI handler.
@@ -42,3 +47,17 @@ def no_blocking_call_on_the_loop() -> Iterator[None]:
     detector.activate()
     yield
     detector.deactivate()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_stacks_in_asyncio() -> Iterator[None]:
+    """Keep asyncio's debug mode from taking half of the run.
+
+    There each future notes the whole stack that made it, and looks whether one of the files on it has changed. Here
+    no file changes, and a future notes as much as a callback does.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.constants, "DEBUG_STACK_DEPTH", STACK_DEPTH)
+        patch.setattr(traceback.extract_stack, "__defaults__", (None, STACK_DEPTH))
+        patch.setattr(linecache, "checkcache", lambda filename=None: None)
+        yield
