@@ -12,12 +12,10 @@ from django.contrib.auth import get_user_model
 from pytest_django import DjangoDbBlocker
 
 from tests.identity.conftest import Configure
-from tests.identity.ways import opened, replace_token
+from tests.identity.ways import cookie_of, opened, replace_token, session_of
 from tests.project.gates import Gate
 from tests.support.client import Peer, connect
 from tests.support.server import ServerProcess, ServerThread
-from wsrequest.registry import registry
-from wsrequest.session import Session
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -27,12 +25,7 @@ def login(name: str = "ada") -> dict[str, Any]:
 
 
 def identity(peer: Peer) -> str | None:
-    assert peer.hello is not None
-    wanted = peer.hello["data"]["connection"]
-    (session,) = (
-        member for member in registry.members if isinstance(member, Session) and member.id == wanted
-    )
-    return session.identity
+    return session_of(peer).identity
 
 
 @pytest.fixture
@@ -104,25 +97,14 @@ async def test_a_view_that_does_not_ask_shows_nothing(
             assert identity(peer) == str(eve.pk)
 
 
-async def session_of(peer: Peer, server: ServerThread) -> str:
-    """The session cookie in the connection's jar, which no client may read."""
-    assert peer.hello is not None
-    (session,) = (
-        member
-        for member in registry.members
-        if isinstance(member, Session) and member.id == peer.hello["data"]["connection"]
-    )
-    return session.jar.header_for("/", secure=False)
-
-
 async def test_the_handshakes_session_says_who_it_is_at_once(
     server: ServerThread, person: Callable[..., Any]
 ) -> None:
     eve = await asyncio.to_thread(person, "eve")
     async with connect(server.ws, origin=server.http) as first:
         await first.request("/log-in/", **login("eve"))
-        cookie = await session_of(first, server)
-        async with connect(server.ws, headers={"Cookie": cookie}) as second:
+        cookie = cookie_of(first)
+        async with connect(server.ws, headers=cookie) as second:
             assert identity(second) == str(eve.pk)
             # One connection's logout ends the session of the other, which learns of it when it asks.
             await first.request("/log-out/")
@@ -140,9 +122,9 @@ async def test_a_new_session_key_changes_nothing(
     eve = await asyncio.to_thread(person, "eve")
     async with connect(server.ws, origin=server.http) as peer:
         await peer.request("/log-in/", **login("eve"))
-        before = await session_of(peer, server)
+        before = cookie_of(peer)
         await peer.request("/log-in/", **login("eve"))
-        assert await session_of(peer, server) != before
+        assert cookie_of(peer) != before
         assert identity(peer) == str(eve.pk)
         assert (await peer.request("/whoami/"))["data"]["user"] == "eve"
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.support.client import SUBPROTOCOL, Peer, connect
 from tests.support.server import ServerProcess, ServerThread
+from wsrequest.registry import registry
+from wsrequest.session import Session
 
 WAYS = ("handshake", "subprotocol", "auth", "token", "header")
 
@@ -55,3 +57,19 @@ async def ask(
         if way == "auth":
             await replace_token(peer, token)
         return await peer.request(url, **message)
+
+
+def session_of(peer: Peer) -> Session:
+    """The server's side of a connection, where the server is in this process."""
+    assert peer.hello is not None
+    (session,) = (
+        member
+        for member in registry.members
+        if isinstance(member, Session) and member.id == peer.hello["data"]["connection"]
+    )
+    return session
+
+
+def cookie_of(peer: Peer) -> dict[str, str]:
+    """The cookies of a connection, as no client could read them; to be sent with another handshake."""
+    return {"Cookie": session_of(peer).jar.header_for("/", secure=False)}
