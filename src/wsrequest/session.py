@@ -212,7 +212,7 @@ class Session:
             exchange.shut_down()
         self._backlog.discard()
         self._backlog.running.clear()
-        self.loop.call_later(CLOSE_TIMEOUT, self.close, 4200)  # also where the peer does not read
+        self._watch.close_within(CLOSE_TIMEOUT, 4200)  # also where the peer does not read
         self._close_if_done()
 
     async def _read(self) -> None:
@@ -328,8 +328,8 @@ class Session:
             self.connection.codec,
             self._lane,
         )
-        exchange.started()
         self._runner.start(call, self._context, exchange)
+        exchange.started()
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
