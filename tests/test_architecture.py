@@ -80,7 +80,7 @@ IMPURE = IMPURE_FRAMEWORKS | IMPURE_LOOPS | IMPURE_CLOCKS | IMPURE_IO
 IMPURE_CALLS = frozenset({"open", "print", "input"})
 PURE_ROOMS = frozenset({"errors", "protocol"})
 
-READS_DJANGO_SETTINGS = frozenset({"conf", "lifecycle", "checks", "testing"})
+READS_DJANGO_SETTINGS = frozenset({"conf", "lifecycle", "checks", "testing", "contrib"})
 # The class of 2014 hands out a RequestFactory; whoever does not ask for one never loads it.
 MAY_IMPORT_DJANGO_TEST_ONCE = frozenset({"wsrequest", "wsrequest.transports.plain"})
 

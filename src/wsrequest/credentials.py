@@ -63,7 +63,7 @@ class Credentials:
         who, by_token = self.who, self.factory.authorization is not None
         if era != self.era:
             return None  # what it shows may hold no more
-        if status == 401 and by_token and not who.by_session:  # noqa: PLR2004
+        if status == 401 and by_token and not who.by_session:
             refused = identity is UNSET or identity.user is None
             return NOBODY if refused and who.user is not None else None
         if identity is UNSET or identity == who:

@@ -88,8 +88,11 @@ class Session:
         self._settings = settings
         negotiated = self.subprotocol is not None
         codec = terms.codec_of(self.subprotocol)
+        self.jar = CookieJar(handshake.header(b"cookie") or "")
         #: As requests see it.
-        self.websocket = WebSocket(self.id, codec.name, self._deliver if negotiated else None)
+        self.websocket = WebSocket(
+            self.id, codec.name, self._deliver if negotiated else None, self.jar
+        )
         factory = RequestFactory(
             handshake,
             settings,
@@ -100,7 +103,6 @@ class Session:
         if token := token_among(handshake.subprotocols):
             factory = factory.authorized(token)
         self._omitted = terms.omitted(settings)
-        self.jar = CookieJar(handshake.header(b"cookie") or "")
         self.connection = Connection(
             codec,
             terms.limits(settings),

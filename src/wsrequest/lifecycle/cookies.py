@@ -13,6 +13,10 @@ _MAX_AGE = re.compile(r"-?[0-9]+").fullmatch
 _SURROGATE = re.compile(r"[\ud800-\udfff]").search
 
 
+#: Cookies of which it is remembered how they were set; browsers keep about as many for a site.
+MOST_SET = 180
+
+
 @dataclass(slots=True)
 class _Cookie:
     value: str
@@ -24,10 +28,10 @@ class CookieJar:
     """The cookies of one connection, by the rules of RFC 6265 that matter for a single host.
 
     The handshake's Cookie header tells names and values only; a response's Set-Cookie of the same name replaces
-    them, whatever its path.
+    them, whatever its path. Any thread may ask what was set; everything else is for the connection's event loop.
     """
 
-    __slots__ = ("_cookies", "_everywhere", "_same_until")
+    __slots__ = ("_cookies", "_everywhere", "_same_until", "_set")
 
     def __init__(self, header: str = "") -> None:
         """``header`` is the handshake's Cookie header."""
@@ -40,6 +44,8 @@ class CookieJar:
                 self._cookies[name, None] = _Cookie(value)
         self._everywhere = ""
         self._same_until = -math.inf
+        # What responses have set, and when; never changed, only replaced.
+        self._set: dict[tuple[str, str, str], tuple[Morsel[str], float]] = {}
         self._cache()
 
     def __contains__(self, name: str) -> bool:
@@ -66,8 +72,12 @@ class CookieJar:
     def update(self, cookies: SimpleCookie) -> None:
         """Take over what a response set; a past expiry deletes."""
         now = time.time()
+        said = self._set.copy()
         for name, morsel in cookies.items():
             path = morsel["path"] if morsel["path"].startswith("/") else "/"
+            key = (name, morsel["domain"].lower(), path)
+            said.pop(key, None)
+            said[key] = (morsel.copy(), now)
             self._cookies.pop((name, None), None)
             self._cookies.pop((name, path), None)
             self._cookies[name, path] = _Cookie(
@@ -76,7 +86,16 @@ class CookieJar:
         self._cookies = {
             key: cookie for key, cookie in self._cookies.items() if cookie.expires > now
         }
+        while len(said) > MOST_SET:
+            del said[next(iter(said))]
+        self._set = said
         self._cache()
+
+    def set_since_handshake(self) -> list[Morsel[str]]:
+        """What responses have set, for each cookie the last word, deletions too: as it would be set now, so that a
+        Max-Age is what is left of it."""
+        now = time.time()
+        return [_as_of(now, morsel.copy(), then) for morsel, then in self._set.values()]
 
     def _cache(self) -> None:
         """Keep the header ready for as long as it is the same for every path and scheme."""
@@ -110,6 +129,15 @@ def _path_matches(path: str, cookie_path: str | None) -> bool:
     if cookie_path is None or path == cookie_path:
         return True
     return path.startswith(cookie_path if cookie_path.endswith("/") else f"{cookie_path}/")
+
+
+def _as_of(now: float, morsel: Morsel[str], then: float) -> Morsel[str]:
+    """A cookie that was set ``then``, to be set ``now``."""
+    if _MAX_AGE(str(morsel["max-age"])):
+        morsel["max-age"] = max(0, int(float(morsel["max-age"]) - (now - then)))
+    if isinstance(morsel["expires"], int):
+        morsel["expires"] -= int(now - then)
+    return morsel
 
 
 def _expires(morsel: Morsel[str], now: float) -> float:

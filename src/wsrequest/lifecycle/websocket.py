@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from http.cookies import Morsel
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.protocol.messages import RESERVED_EVENTS
 
 #: Hands a notice over: the event's name, and its data as JSON text.
@@ -17,9 +19,11 @@ Deliver = Callable[[str, bytes], None]
 class WebSocket:
     """A connection, as views, signal receivers and the HANDSHAKE hook see it. Any thread may use it."""
 
-    __slots__ = ("__weakref__", "_deliver", "codec", "id", "state")
+    __slots__ = ("__weakref__", "_deliver", "_jar", "codec", "id", "state")
 
-    def __init__(self, id: str, codec: str, deliver: Deliver | None) -> None:
+    def __init__(
+        self, id: str, codec: str, deliver: Deliver | None, jar: CookieJar | None = None
+    ) -> None:
         """``deliver`` is None where the client did not negotiate a subprotocol: it hears only what it asked for."""
         #: What tells this connection from every other one, in any process.
         self.id = id
@@ -29,6 +33,17 @@ class WebSocket:
         #: at the same time: it is a plain dict, and has no lock.
         self.state: dict[str, Any] = {}
         self._deliver = deliver
+        self._jar = jar
+
+    def cookies_set(self) -> list[Morsel[str]]:
+        """The cookies that responses on this connection have set since its handshake, and which a browser at the other
+        end therefore does not have: for each the last word, deletions too, with all attributes. What the present
+        request sets is not among them yet.
+
+        HttpOnly values are: show them to nobody. :class:`wsrequest.contrib.cookies.CookieHandover` gives them to the
+        browser.
+        """
+        return [] if self._jar is None else self._jar.set_since_handshake()
 
     def hang_up(self) -> None:
         """The connection is gone: its client hears nothing any more. For the session, not for applications."""
