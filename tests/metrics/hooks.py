@@ -1,0 +1,16 @@
+"""Handshake hooks that note which trace they are in."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from opentelemetry import trace
+
+SEEN: list[str] = []
+
+
+def accept(request: HttpRequest) -> None:
+    SEEN.append(trace.format_trace_id(trace.get_current_span().get_span_context().trace_id))
+
+
+async def aaccept(request: HttpRequest) -> None:
+    accept(request)
