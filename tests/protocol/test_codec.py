@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import msgspec
@@ -319,6 +320,19 @@ def test_what_is_not_json_is_not_spliced_in(wire, body):
         assert wire.codec.splice(body) is not None  # a JSON number, which no double can hold
     else:
         assert wire.codec.splice(body) is None
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_can_be_written(wire, body):
+    data, encoding = wire.codec.binary(body)
+    for message in (
+        Response(id=1, status=200, headers={}, data=data, encoding=encoding),
+        Chunk(id=1, chunk=data, encoding=encoding),
+    ):
+        written = wire.unpack(wire.codec.encode(message))
+        found = written["data" if isinstance(message, Response) else "chunk"]
+        is_base64 = written.get("encoding") == "base64"
+        assert (base64.b64decode(found, validate=True) if is_base64 else found) == body
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 255, 2**16])
