@@ -102,6 +102,8 @@ class Shutdown:
             return
         if server != self._on_signal:  # it is, where an earlier loop has ended
             self._server = server
+        if self._wakeup is not None:
+            self._wakeup.close()
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
         self._held = registry.closed = False
@@ -202,9 +204,10 @@ class _Wakeup:
         """Put the loop's own descriptor back, unless somebody else has put one there."""
         if self._server == -1:
             return
-        there = signal.set_wakeup_fd(self._server, warn_on_full_buffer=False)
-        if there != self._writing:
-            signal.set_wakeup_fd(there, warn_on_full_buffer=False)
+        there = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(
+            self._server if there == self._writing else there, warn_on_full_buffer=False
+        )
         if self._loop.is_closed():
             self._close_pipe()
         else:
