@@ -12,10 +12,11 @@ import base64
 import inspect
 import json
 import re
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -30,6 +31,7 @@ from wsrequest import conf, errors, session
 from wsrequest.asgi import get_asgi_application
 from wsrequest.lifecycle.request import CONNECTION_HEADERS
 from wsrequest.protocol.messages import DENIED_HEADERS, DENIED_PREFIXES
+from wsrequest.registry import registry
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
 SUBPROTOCOL = "wsrequest.v1.json"
@@ -69,7 +71,7 @@ class Section:
 
     @property
     def conversation(self) -> list[Block]:
-        return [block for block in self.blocks if block.role in ("client", "server")]
+        return [block for block in self.blocks if block.role in ("client", "operator", "server")]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -234,7 +236,10 @@ def without_bytes(value: Any) -> Any:
 
 
 def matches(expected: Any, received: Any) -> bool:
-    """Equality, but a string that is written as <...> in the document stands for any other that is not empty."""
+    """Equality, but a string that is written as <...> in the document stands for any other that is not empty, and
+    <number> for a number."""
+    if expected == "<number>":
+        return isinstance(received, int | float) and not isinstance(received, bool)
     if isinstance(expected, str) and re.fullmatch(r"<[^<>]+>", expected):
         return isinstance(received, str) and received != ""
     if isinstance(expected, dict) and isinstance(received, dict):
@@ -285,7 +290,9 @@ class Play:
                 raise AssertionError(f"PROTOCOL.md, line {block.line}: {error!r}") from error
 
     async def _step(self, block: Block, following: str) -> None:
-        if block.language == "http":
+        if block.role == "operator":
+            signal.raise_signal(signal.Signals[block.text.strip()])
+        elif block.language == "http":
             await (self._open(block) if block.role == "client" else self._opened(block))
         elif block.role == "server" and block.language == "text":
             await self._closed(block)
@@ -352,9 +359,18 @@ class Play:
 
 @asynccontextmanager
 async def play(section: Section) -> AsyncIterator[Play]:
-    with override_settings(WSREQUEST=section.settings):
+    with override_settings(WSREQUEST=section.settings), as_a_server():
         async with AsyncExitStack() as stack:
             yield Play(section, stack)
+
+
+@contextmanager
+def as_a_server() -> Iterator[None]:
+    """A server survives the signals that it handles."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    yield
+    signal.signal(signal.SIGTERM, before)
+    registry.closed = False
 
 
 @pytest.mark.parametrize("section", CONVERSATIONS, ids=lambda section: section.title)
@@ -465,6 +481,9 @@ def test_the_headers_that_the_handshake_gives_are_listed():
         ("<anything>", "something", True),
         ("<anything>", "", False),
         ("<anything>", 1, False),
+        ("<number>", 0.5, True),
+        ("<number>", "0.5", False),
+        ("<number>", True, False),
     ],
 )
 def test_a_block_is_compared_whole(expected, received, same):
