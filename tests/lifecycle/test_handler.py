@@ -70,7 +70,9 @@ async def test_the_default_seven_and_an_async_view_take_two_hops(
 async def test_a_sync_view_takes_one_job(runner: PoolRunner, monkeypatch: Any) -> None:
     jobs = []
     submit = runner.pool.submit
-    monkeypatch.setattr(runner.pool, "submit", lambda job: (jobs.append(job), submit(job)))
+    monkeypatch.setattr(
+        runner.pool, "submit", lambda job, lane=None: (jobs.append(job), submit(job, lane))
+    )
     assert (await support.run(runner, "/hello/")).status == 200
     assert len(jobs) == 1
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.lifecycle.support import PATIENCE
 from wsrequest.lifecycle import threads as threads_module
-from wsrequest.lifecycle.threads import Bridge, Job, Worker, WorkerPool
+from wsrequest.lifecycle.threads import Bridge, Job, Lane, Worker, WorkerPool
 
 MakePool = Callable[..., WorkerPool]
 
@@ -695,3 +695,92 @@ def test_a_bridge_to_a_closed_loop_goes_nowhere() -> None:
     bridge.call(calls.append, 1)
     bridge.call(calls.append, 2)
     assert calls == []
+
+
+class Queue:
+    """A pool of one thread that is busy until :meth:`run`, so that jobs queue up; ``order`` says how they ran."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self.pool = pool
+        self.order: list[str] = []
+        self.hogged: dict[str, bool] = {}
+        self._expected = 0
+        self._ran = threading.Semaphore(0)
+        self._gate = threading.Event()
+        started = threading.Event()
+
+        def block(worker: Worker) -> None:
+            started.set()
+            assert self._gate.wait(PATIENCE)
+
+        pool.submit(block, Lane())
+        assert started.wait(PATIENCE)
+
+    def add(self, name: str, lane: Lane | None, count: int = 1) -> None:
+        for number in range(count):
+
+            def job(worker: Worker, label: str = f"{name}{number}") -> None:
+                self.order.append(label)
+                self.hogged[label] = self.pool.hogged
+                self._ran.release()
+
+            self.pool.submit(job, lane)
+            self._expected += 1
+
+    def run(self) -> None:
+        self._gate.set()
+        for _ in range(self._expected):
+            assert self._ran.acquire(timeout=PATIENCE)
+
+
+def test_lanes_take_turns(make_pool: MakePool) -> None:
+    queue = Queue(make_pool(1))
+    one, two = Lane(), Lane()
+    queue.add("a", one, 4)
+    queue.add("b", two, 2)
+    queue.run()
+    assert queue.order == ["a0", "b0", "a1", "b1", "a2", "a3"]
+
+
+def test_who_comes_late_waits_for_one_job_of_each_lane(make_pool: MakePool) -> None:
+    queue = Queue(make_pool(1))
+    flood, late = Lane(), Lane()
+    queue.add("flood", flood, 3)
+    queue.add("late", late)
+    queue.add("none", None)
+    queue.run()
+    assert queue.order == ["flood0", "late0", "none0", "flood1", "flood2"]
+
+
+def test_a_lane_has_no_credit_for_the_time_in_which_it_was_empty(make_pool: MakePool) -> None:
+    pool, busy, idle = make_pool(1), Lane(), Lane()
+    queue = Queue(pool)
+    queue.add("busy", busy, 50)
+    queue.run()
+    queue = Queue(pool)
+    queue.add("busy", busy, 3)
+    queue.add("idle", idle, 3)
+    queue.run()
+    assert queue.order == ["idle0", "busy0", "idle1", "busy1", "idle2", "busy2"]
+
+
+def test_hogged_is_a_pool_where_one_of_several_lanes_has_many_jobs_waiting(
+    make_pool: MakePool,
+) -> None:
+    queue = Queue(make_pool(1))
+    flood, other = Lane(), Lane()
+    queue.add("flood", flood, threads_module.MANY_TURNS + 2)
+    queue.add("other", other, 3)
+    queue.run()
+    assert queue.order[:6] == ["flood0", "other0", "flood1", "other1", "flood2", "other2"]
+    assert queue.hogged["other0"]
+    assert queue.hogged["other1"]
+    assert not queue.hogged["other2"]  # one turn later, it is not as many any more
+
+
+def test_one_lane_alone_hogs_nothing(make_pool: MakePool) -> None:
+    queue = Queue(make_pool(1))
+    queue.add("flood", Lane(), 3 * threads_module.MANY_TURNS)
+    queue.run()
+    assert queue.hogged.pop("flood0")  # the pool's thread was somebody else's before
+    assert not any(queue.hogged.values())

@@ -17,6 +17,7 @@ from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.once import Once, once_for
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, head_of, reply_to
+from wsrequest.lifecycle.threads import Lane
 from wsrequest.lifecycle.views import any_view_is_async, view_is_async
 from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.json import JSONCodec
@@ -40,6 +41,8 @@ class Call:
     trusted: bool
     omitted: frozenset[str]
     codec: Codec
+    #: Where the connection's requests queue for a thread.
+    lane: Lane | None = None
     #: Who the request was; known once there is a response.
     identity: Identity = UNSET
     #: What keeps a request with a key from running twice; made with the request.
@@ -58,7 +61,8 @@ class Call:
         return request
 
     def _expect_repeats(self, request: SocketRequest) -> None:
-        self.once = once_for(self.message, self.factory.handshake.header(b"cookie") or "")
+        cookie = self.factory.handshake.header(b"cookie") or ""
+        self.once = once_for(self.message, cookie, self.factory.connection_id)
         if self.once is not None:
             self.once.attach(request)
 

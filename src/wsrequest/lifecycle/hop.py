@@ -21,7 +21,7 @@ from asgiref.sync import (
 )
 from django.db import connections
 
-from wsrequest.lifecycle.threads import Bridge, Job, Worker, WorkerPool
+from wsrequest.lifecycle.threads import Bridge, Job, Lane, Worker, WorkerPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,14 +67,19 @@ class MessageThread(Executor):
     """
 
     def __init__(
-        self, pool: WorkerPool, bridge: Bridge | None = None, worker: Worker | None = None
+        self,
+        pool: WorkerPool,
+        bridge: Bridge | None = None,
+        worker: Worker | None = None,
+        lane: Lane | None = None,
     ) -> None:
         """``bridge`` brings results back to the running loop (one of its own by default); ``worker`` is the thread,
-        where the message has leased one already."""
+        where the message has leased one already; ``lane`` is where its jobs queue for a thread."""
         self._pool = pool
         self._bridge = bridge or Bridge(asyncio.get_running_loop())
         self.loop = self._bridge.loop
         self._leased = worker
+        self._lane = lane
         self._key = ThreadSensitiveContext()
         self.released = False
 
@@ -113,7 +118,10 @@ class MessageThread(Executor):
         """The same, on any thread of the pool as long as the message has none of its own."""
         if self._leased is not None:
             return await self._call(self._leased.run_here, function, *args, **kwargs)
-        return await self._call(self._pool.submit, leaving_no_connection, function, *args, **kwargs)
+        return await self._call(self._queue, leaving_no_connection, function, *args, **kwargs)
+
+    def _queue(self, job: Job) -> None:
+        self._pool.submit(job, self._lane)
 
     async def _call(
         self,

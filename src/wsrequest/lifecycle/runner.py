@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import contextvars
 import functools
+import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -56,6 +57,9 @@ EXIT_TIME = 5.0
 #: any wait is enough, as the thread gets the interpreter back only when the loop has nothing left to do.
 READY_AT_ONCE = 10
 GIVE_WAY = 0.00002
+
+#: Gives up the interpreter and the processor, for as long as anybody else wants them.
+let_others_run: Callable[[], None] = getattr(os, "sched_yield", functools.partial(time.sleep, 0))
 
 
 class Sink(Protocol):
@@ -116,7 +120,7 @@ class PoolRunner:
                     self.pool.release(worker)
             self._give_way()
 
-        self.pool.submit(job)
+        self.pool.submit(job, call.lane)
 
     async def answer(self, call: Call, context: contextvars.Context) -> Reply:
         """Run the call and wait for its answer; of a stream, for its head. Cancelled, it stops what can be stopped."""
@@ -150,10 +154,14 @@ class PoolRunner:
 
     def _give_way(self) -> None:
         """Let the loop send the answers that are ready, once they outnumber the jobs that are left: clients then have
-        something to go on with meanwhile. By itself the interpreter lets the loop run every 5 ms only."""
+        something to go on with meanwhile. By itself the interpreter lets the loop run every 5 ms only, and each busy
+        thread before it. Where one connection keeps all threads busy, the others would wait for that with each request:
+        so there the loop runs after each job, at a fifth more CPU."""
         ready = self._bridge.waiting
         if ready >= READY_AT_ONCE and ready >= self.pool.waiting > 0:
             time.sleep(GIVE_WAY)
+        elif ready and self.pool.hogged:
+            let_others_run()
 
     def _start_task(self, work: Any, context: contextvars.Context, call: Call, sink: Sink) -> None:
         task = self.loop.create_task(work, context=context.copy())
@@ -161,7 +169,7 @@ class PoolRunner:
         sink.running(task)
 
     async def _run_async(self, call: Call, sink: Sink) -> None:
-        thread = MessageThread(self.pool, self._bridge)
+        thread = MessageThread(self.pool, self._bridge, lane=call.lane)
         thread.enter()
         try:
             await _answer_async(call, sink)
@@ -310,6 +318,8 @@ async def _answer_async(call: Call, sink: Sink) -> None:
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 (as in a thread: not even sys.exit() ends the loop)
+        if call.once is not None:
+            await hop_anywhere(call.once.free)
         sink.fail(_failure(error, call))
         return
     try:

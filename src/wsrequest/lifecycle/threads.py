@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import itertools
 import threading
 import time
@@ -22,6 +23,24 @@ Job = Callable[["Worker"], None]
 
 #: Seconds after which a thread that is one too many ends.
 SPARE_TIME = 10.0
+
+#: Jobs of one lane that wait, from which on it holds up the others.
+MANY_TURNS = 10
+
+
+class Lane:
+    """Whose jobs these are: among lanes that have jobs waiting, a pool's threads take one from each in turn.
+
+    So somebody with many jobs delays nobody by more than one of them. This is start-time fair queueing
+    (https://doi.org/10.1145/248157.248171) with jobs of one size: a lane's next job has a turn of its own, after all
+    turns that have begun already.
+    """
+
+    __slots__ = ("next",)
+
+    def __init__(self) -> None:
+        #: The turn before which no further job of this lane is taken. One thread at a time submits to a lane.
+        self.next = 0
 
 
 class Worker:
@@ -87,7 +106,13 @@ class WorkerPool:
         self.leased = 0
         self.closed = False
         self._on_exit = on_exit
-        self._jobs: deque[Job] = deque()
+        # A heap, by turn and then by number. Its functions are as good as a deque's methods with many threads: they are
+        # written in C, and compare nothing but integers, so that no other thread gets between.
+        self._jobs: list[tuple[int, int, Job]] = []
+        self._count = itertools.count()
+        self._turn = 0  # of the job that was taken last
+        self._last_turn = 0  # of all that were given
+        self._shared = False  # the two jobs that were taken last are of different lanes
         self._active = 0  # threads that take jobs
         self._parked: list[Worker] = []  # threads that do nothing and belong to nobody
         self._waking = False  # a thread is on its way to next_job()
@@ -95,12 +120,20 @@ class WorkerPool:
         # Reentrant: the garbage collector may come at any moment, and release what a lost message had leased.
         self._lock = threading.RLock()
 
-    def submit(self, job: Job) -> None:
-        """Run the job on any thread; jobs start in the order of the calls. Raises RuntimeError once closed."""
-        self._jobs.append(job)
+    def submit(self, job: Job, lane: Lane | None = None) -> None:
+        """Run the job on any thread; jobs of one lane start in the order of the calls, and so do jobs that have none.
+        Raises RuntimeError once closed."""
+        turn = self._turn
+        if lane is not None:
+            turn = max(turn, lane.next)
+            lane.next = turn + 1
+            if turn > self._last_turn:
+                self._last_turn = turn
+        entry = (turn, next(self._count), job)
+        heapq.heappush(self._jobs, entry)
         if self.closed:  # asked after queueing: the last thread looks once more after this was set
             with contextlib.suppress(ValueError):  # a thread was faster: then it runs
-                self._jobs.remove(job)
+                self._jobs.remove(entry)  # it may be no heap any more; but no turn matters now
                 raise RuntimeError("The worker pool is closed.")
         if not self._waking:
             self._wake_one()
@@ -140,6 +173,11 @@ class WorkerPool:
     def waiting(self) -> int:
         """Jobs that no thread has taken yet."""
         return len(self._jobs)
+
+    @property
+    def hogged(self) -> bool:
+        """Whether somebody has many jobs waiting while others, too, have some."""
+        return self._shared and self._last_turn - self._turn >= MANY_TURNS
 
     def close(self, timeout: float | None = None) -> None:
         """Let the threads finish what is queued, and end; wait for them up to ``timeout`` seconds. Leased ones end when
@@ -183,9 +221,11 @@ class WorkerPool:
                 return worker.jobs.popleft()
             if worker.active and self._jobs:
                 try:
-                    job = self._jobs.popleft()
+                    turn, _, job = heapq.heappop(self._jobs)
                 except IndexError:  # another thread was faster
                     continue
+                self._shared = turn == self._turn
+                self._turn = turn
                 if self._jobs and not self._waking:
                     self._wake_one()
                 return job
