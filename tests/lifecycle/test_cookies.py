@@ -12,7 +12,8 @@ from django.http.cookie import parse_cookie
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsrequest.lifecycle.cookies import CookieJar, public_cookies
+from wsrequest.lifecycle.cookies import MOST_SET, CookieJar, public_cookies
+from wsrequest.lifecycle.websocket import WebSocket
 
 PAST = datetime.now(UTC) - timedelta(days=1)
 
@@ -246,3 +247,77 @@ def test_half_an_emoji_is_not_told_as_nobody_could_read_it():
     response = HttpResponse()
     response.set_cookie("a", "\ud83d", path="/\ud83d", max_age=5)
     assert set(public_cookies(response.cookies)["a"]) == {"max-age", "expires"}
+
+
+# --- what was set since the handshake ----------------------------------------------------------------
+
+
+def told(jar):
+    return [morsel.OutputString() for morsel in jar.set_since_handshake()]
+
+
+def test_the_handshakes_own_are_not_told():
+    jar = CookieJar("a=1; sessionid=x")
+    assert told(jar) == []
+    answer(jar, "b", httponly=True, samesite="Lax", path="/x", domain="example.org", secure=True)
+    assert told(jar) == [
+        "b=new; Domain=example.org; HttpOnly; Path=/x; SameSite=Lax; Secure",
+    ]
+
+
+def test_the_last_word_is_told_and_a_deletion_is_one():
+    jar = CookieJar("a=1")
+    answer(jar, "a", "b")
+    response = HttpResponse()
+    response.set_cookie("b", "newer")
+    response.delete_cookie("a")
+    jar.update(response.cookies)
+    newer, deleted = sorted(told(jar), reverse=True)
+    assert newer == "b=newer; Path=/"
+    assert deleted.startswith('a=""; expires=Thu, 01 Jan 1970')
+    assert "Max-Age=0" in deleted
+
+
+def test_cookies_of_one_name_are_told_by_path_and_domain():
+    jar = CookieJar()
+    for attributes in ({}, {"path": "/x"}, {"domain": "example.org"}, {"domain": "EXAMPLE.org"}):
+        answer(jar, "a", **attributes)
+    assert told(jar) == [
+        "a=new; Path=/",
+        "a=new; Path=/x",
+        "a=new; Domain=EXAMPLE.org; Path=/",
+    ]
+
+
+def test_a_lifetime_is_what_is_left_of_it(monkeypatch):
+    jar, now = CookieJar(), time.time()
+    response = HttpResponse()
+    response.cookies["whole"] = "1"
+    response.cookies["whole"]["max-age"] = "100"
+    response.cookies["relative"] = "1"
+    response.cookies["relative"]["expires"] = 100
+    response.cookies["short"] = "1"
+    response.cookies["short"]["max-age"] = 5
+    response.cookies["odd"] = "1"
+    response.cookies["odd"]["max-age"] = "soon"
+    jar.update(response.cookies)
+    monkeypatch.setattr(time, "time", lambda: now + 60.5)
+    whole, relative, short, odd = jar.set_since_handshake()
+    assert whole["max-age"] in (39, 40)
+    assert relative["expires"] == 40
+    assert short["max-age"] == 0
+    assert odd["max-age"] == "soon"
+    # Asked twice, it says the same.
+    assert jar.set_since_handshake()[0]["max-age"] in (39, 40)
+
+
+def test_no_more_are_remembered_than_a_browser_would():
+    jar = CookieJar()
+    for number in range(MOST_SET + 1):
+        answer(jar, f"c{number}", max_age=0)
+    names = [morsel.key for morsel in jar.set_since_handshake()]
+    assert (len(names), names[0], names[-1]) == (MOST_SET, "c1", f"c{MOST_SET}")
+
+
+def test_a_plain_call_has_no_jar():
+    assert WebSocket("id", "json", None).cookies_set() == []

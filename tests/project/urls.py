@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.routers import DefaultRouter
 
 from tests.project import controls, views
 from tests.project.api import NoteViewSet
+from wsrequest.contrib.cookies import CookieHandover
 
 router = DefaultRouter()
 router.register("notes", NoteViewSet)
@@ -51,6 +53,8 @@ urlpatterns = [
     path("cookies/show/", views.show_cookies),
     path("cookies/below/show/", views.show_cookies),
     path("cookies/delete/", views.delete_cookies),
+    path("cookies/hand-over/", CookieHandover.as_view()),
+    path("cookies/exempt-hand-over/", csrf_exempt(CookieHandover.as_view())),
     path("count/", views.count),
     path("acount/", views.acount),
     path("flush/", views.flush),
