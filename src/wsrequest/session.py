@@ -209,6 +209,8 @@ class Session:
 
     def cut_short(self) -> None:
         """Shutting down, and the time for what is under way is over: answer 503, and close, waiting for no one."""
+        if self._over or self._gone:
+            return
         self._leaving = self._over = True
         for exchange in (*self._backlog.running, *self._backlog.waiting):
             exchange.shut_down()

@@ -17,6 +17,7 @@ class Watch:
         "_anonymous",
         "_close",
         "_connection",
+        "_end",
         "_heartbeat",
         "_idle",
         "_loop",
@@ -35,6 +36,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._heartbeat: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._end: asyncio.TimerHandle | None = None
         self._anonymous = True
         #: Whether this side waits for the peer's next frame.
         self.listening = False
@@ -48,9 +50,13 @@ class Watch:
 
     def stop(self) -> None:
         """The connection is gone."""
-        for timer in (self._heartbeat, self._idle):
+        for timer in (self._heartbeat, self._idle, self._end):
             if timer is not None:
                 timer.cancel()
+
+    def close_within(self, seconds: float, code: int) -> None:
+        """Close after so many seconds, if it is still open."""
+        self._end = self._loop.call_later(seconds, self._close, code)
 
     def user_is_known(self, known: bool) -> None:
         """The connection has a user, or has none any more."""

@@ -66,6 +66,14 @@ class MemoryTransport:
         async with asyncio.timeout(PATIENCE):
             return json.loads(await self._outgoing.get())
 
+    def pulled(self) -> list[Any]:
+        """The messages that have come, without waiting for more."""
+        messages: list[Any] = []
+        while not self._outgoing.empty():
+            frame = json.loads(self._outgoing.get_nowait())
+            messages += frame if isinstance(frame, list) else [frame]
+        return messages
+
     def leave(self) -> None:
         self._gone = True
         self._incoming.put_nowait(None)
