@@ -13,6 +13,7 @@ from wsrequest.errors import (
     ConfigurationError,
     DuplicateId,
     ExchangeError,
+    GoingAway,
     HandshakeRefused,
     InvalidField,
     MessageError,
@@ -36,6 +37,7 @@ MADE = {
     TooManyKeys: lambda: TooManyKeys(10, 5),
     MessageTooLarge: lambda: MessageTooLarge(100),
     DuplicateId: lambda: DuplicateId("a"),
+    GoingAway: lambda: GoingAway(3, 5),
     NotSupported: lambda: NotSupported("SUBSCRIBE", 5),
     ConfigurationError: lambda: ConfigurationError("A key is wrong."),
 }
@@ -96,7 +98,7 @@ def test_codes_are_unique_among_what_is_sent():
 @pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, MessageError)])
 def test_a_messages_error_knows_its_id(kind):
     assert made(kind).id == (
-        5 if kind in (InvalidField, TooDeep, TooManyKeys, NotSupported) else None
+        5 if kind in (GoingAway, InvalidField, TooDeep, TooManyKeys, NotSupported) else None
     )
 
 
