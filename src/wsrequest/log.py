@@ -116,8 +116,8 @@ def refused(connection: str | None, refusal: HandshakeRefused, handshake: Handsh
     if omitted is None:
         return
     connection_log.warning(
-        "Handshake %s from %s refused with %s (%s): path %s, host %s, origin %s%s",
-        connection or "",
+        "Handshake%s from %s refused with %s (%s): path %s, host %s, origin %s%s",
+        f" {connection}" if connection else "",
         _address(handshake.client[0] if handshake.client else None),
         refusal.status,
         refusal.code,
@@ -181,6 +181,18 @@ def failed(connection: str | None, message: Request, error: BaseException) -> No
         _ids(connection, message),
         exc_info=error,
         extra=_facts(connection, message, status_code=500),
+    )
+
+
+def key_failed(connection: str | None, message: Request, what: str) -> None:
+    """To be called where the exception is handled: what the key promises may not hold."""
+    request_log.exception(
+        "%s %s: %s%s",
+        message.method,
+        _path(message),
+        what,
+        _ids(connection, message),
+        extra=_facts(connection, message),
     )
 
 

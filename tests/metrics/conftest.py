@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django.fixtures import Settings
 
+from tests.metrics import urls  # noqa: F401 (here, and not on an event loop)
 from tests.metrics.recorder import Recorder
 from tests.metrics.recorder import recorder as the_recorder
 from tests.support.database import database, tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from opentelemetry import trace
 
 SEEN: list[str] = []
@@ -14,3 +14,7 @@ def accept(request: HttpRequest) -> None:
 
 async def aaccept(request: HttpRequest) -> None:
     accept(request)
+
+
+def refuse(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=418)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from opentelemetry import trace
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -19,6 +19,7 @@ from tests.metrics.hooks import SEEN
 from tests.project.gates import Gate
 from tests.support.client import Message, connect
 from tests.support.server import ServerThread
+from wsrequest.asgi import get_asgi_application
 
 BOTH = pytest.mark.parametrize("url", ["/traced/", "/atraced/"])
 
@@ -48,13 +49,17 @@ def instrumented(exporter: InMemorySpanExporter, settings: Settings) -> Iterator
     DjangoInstrumentor().uninstrument()
 
 
+def complaints(caplog: pytest.LogCaptureFixture) -> set[str]:
+    """What the instrumentation has to complain about, a context that it can't leave say, it logs."""
+    return {
+        record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")
+    }
+
+
 @pytest.fixture(autouse=True)
 def nothing_goes_wrong(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What the instrumentation has to complain about, a context that it can't leave say, it logs."""
     yield
-    assert [
-        record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR
-    ] == []
+    assert complaints(caplog) == set()
 
 
 def spans(exporter: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
@@ -181,8 +186,23 @@ async def test_a_cancelled_message_leaves_nothing_behind(
     gc.collect()
     (span,) = spans(exporter, "GET agate/<name>/")
     assert span.context.trace_id == 0xE1
-    assert {record.getMessage() for record in caplog.records} <= {"Failed to detach context"}
+    assert complaints(caplog) <= {"Failed to detach context"}
     caplog.clear()
+
+
+@pytest.mark.parametrize(("excluded", "continues"), [("/ws/", True), (None, False)])
+async def test_where_opentelemetry_wraps_the_whole_application(
+    exporter: InMemorySpanExporter, database: None, excluded: str | None, continues: bool
+) -> None:
+    """Its span of the connection would be the parent of every message: the url of the socket has to be excluded."""
+    application = OpenTelemetryMiddleware(get_asgi_application(), excluded_urls=excluded)
+    server = ServerThread(application=application).start()
+    async with connect(server.ws) as peer:
+        headers = {"traceparent": traceparent(0x51)}
+        seen = (await peer.request("/traced/", headers=headers))["data"]
+        assert (seen["trace"] == f"{0x51:032x}") is continues
+    await server.connections_gone()
+    server.stop()
 
 
 @pytest.mark.parametrize("hook", ["accept", "aaccept"])

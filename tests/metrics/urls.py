@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 from opentelemetry import trace
 
@@ -48,7 +48,15 @@ async def atraced_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
+async def unsendable(request: HttpRequest) -> HttpResponse:
+    """Half of a surrogate pair in a header, which Django's own way to set one refuses."""
+    response = HttpResponse()
+    response.headers._store["x-odd"] = ("X-Odd", "\ud800")
+    return response
+
+
 urlpatterns = [
+    path("unsendable/", unsendable),
     path("metrics/", metrics_view),
     path("traced/", traced),
     path("atraced/", atraced),

@@ -65,7 +65,7 @@ class _Errors(logging.Handler):
 class ServerThread:
     """Serves the project on a free port; the event loop is in debug mode."""
 
-    def __init__(self, *, debug: bool = True, **options: Any) -> None:
+    def __init__(self, *, debug: bool = True, application: Any = None, **options: Any) -> None:
         self._debug = debug
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
@@ -73,7 +73,7 @@ class ServerThread:
         self.host = f"127.0.0.1:{self.port}"
         self.http = f"http://{self.host}"
         self.ws = f"ws://{self.host}/ws/"
-        self.application = get_asgi_application()
+        self.application = application or get_asgi_application()
         defaults: dict[str, Any] = {
             "loop": "asyncio",
             "ws_per_message_deflate": False,

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import logging
 import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from math import ceil
 from types import TracebackType
 from typing import Any, Literal
 
@@ -23,14 +23,13 @@ from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
+from wsrequest import log
 from wsrequest.conf import get_settings
 from wsrequest.errors import KeyBusy, KeyReused, WSRequestError
 from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.kept import KeptAnswer, keep, read
 from wsrequest.lifecycle.scope import fingerprint_of, scope_of, user_scope
 from wsrequest.protocol.messages import SAFE_METHODS, Request
-
-logger = logging.getLogger("wsrequest")
 
 #: Runs a synchronous function on the message's thread, or on any.
 Hop = Callable[..., Awaitable[Any]]
@@ -55,11 +54,11 @@ _leaders_lock = threading.Lock()
 _places = threading.BoundedSemaphore(MOST_WAITING)
 
 
-def once_for(message: Request, cookie: str) -> Once | None:
+def once_for(message: Request, cookie: str, connection: str | None = None) -> Once | None:
     """What a message with a key needs; None for any other. ``cookie`` is the handshake's Cookie header."""
     if message.key is None or message.method in SAFE_METHODS:
         return None
-    return Once(message, cookie)
+    return Once(message, cookie, connection)
 
 
 def once_of(request: HttpRequest) -> Once | None:
@@ -79,11 +78,13 @@ def early_answer(
 class Once:
     """One request with a key, from its arrival to its end.
 
-    :meth:`enter` or :meth:`aenter` before the view, :meth:`settle` with its response, :meth:`free` in any case.
+    :meth:`enter` or :meth:`aenter` before the view, :meth:`settle` with its response; :meth:`free` wherever there is
+    none.
     """
 
-    def __init__(self, message: Request, cookie: str) -> None:
+    def __init__(self, message: Request, cookie: str, connection: str | None) -> None:
         settings = get_settings()
+        self._connection = connection
         #: Called before a thread waits, so that it takes nobody's place meanwhile.
         self.stand_aside: Callable[[], None] | None = None
         #: Whether the view was reached.
@@ -241,14 +242,15 @@ class Once:
                 self._kept = True  # if not as an answer, so as a marker: the view has done its work
                 try:
                     self._keep(request, response, identity)
-                except Exception:
-                    logger.exception("The answer of a request with a key could not be kept")
+                except Exception:  # noqa: BLE001 (logged)
+                    log.key_failed(self._connection, self._message, "its answer could not be kept")
+        self.free()
         return response, identity
 
     def _left(self) -> int:
-        """Seconds for which the marker is still ours: after them it may be another's."""
+        """Seconds, rounded up, for which the marker is still ours: after them it may be another's."""
         assert self._claimed is not None
-        return int(self._ttl - (time.monotonic() - self._claimed))
+        return ceil(self._ttl - (time.monotonic() - self._claimed))
 
     def _keep(self, request: HttpRequest, response: Any, identity: Identity) -> None:
         left = self._left()
@@ -263,7 +265,7 @@ class Once:
             cache.set(_answer_name(other), answer, left)
 
     def free(self) -> None:
-        """The request has ended: give the key back, unless there is an answer to keep. May be called again."""
+        """There is no answer to keep, or it is kept: give the key back, or let others look. May be called again."""
         with self._lock:
             if self._over:
                 return
@@ -271,8 +273,8 @@ class Once:
             try:
                 if self._claimed is not None and not self._kept and self._left() > 0:
                     caches[self._alias].delete(self._name)
-            except Exception:
-                logger.exception("A key could not be given back")
+            except Exception:  # noqa: BLE001 (logged)
+                log.key_failed(self._connection, self._message, "its key could not be given back")
             finally:
                 self._step_down()
 
