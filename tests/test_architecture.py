@@ -64,7 +64,8 @@ ROOMS = {
     "client": Room(6, only=frozenset({"protocol", "errors"})),
     "testing": Room(7),
     "checks": Room(7),
-    "apps": Room(7, also=frozenset({"checks"})),  # where Django wants checks to be registered
+    "safety": Room(7, also=frozenset({"contrib"})),
+    "apps": Room(7, also=frozenset({"checks", "safety"})),  # where Django wants checks to be registered
     "management": Room(7),
     "contrib": Room(7),
     "asgi": Room(8, only=frozenset({"transports"})),  # a door, nothing else
@@ -80,7 +81,7 @@ IMPURE = IMPURE_FRAMEWORKS | IMPURE_LOOPS | IMPURE_CLOCKS | IMPURE_IO
 IMPURE_CALLS = frozenset({"open", "print", "input"})
 PURE_ROOMS = frozenset({"errors", "protocol"})
 
-READS_DJANGO_SETTINGS = frozenset({"conf", "lifecycle", "checks", "testing", "contrib"})
+READS_DJANGO_SETTINGS = frozenset({"conf", "lifecycle", "checks", "safety", "testing", "contrib"})
 # The class of 2014 hands out a RequestFactory; whoever does not ask for one never loads it.
 MAY_IMPORT_DJANGO_TEST_ONCE = frozenset({"wsrequest", "wsrequest.transports.plain"})
 

@@ -6,10 +6,10 @@ from django.apps import AppConfig
 
 
 class WSRequestConfig(AppConfig):
-    """Registers :mod:`wsrequest.checks` when the app is ready."""
+    """Registers :mod:`wsrequest.checks` and :mod:`wsrequest.safety` when the app is ready."""
 
     name = "wsrequest"
     verbose_name = "WebSocket requests"
 
     def ready(self) -> None:
-        from wsrequest import checks  # noqa: F401 (registers them)
+        from wsrequest import checks, safety  # noqa: F401 (registers them)

@@ -129,6 +129,12 @@ def unknown_keys() -> list[Any]:
     )
 
 
+def is_configured(*keys: str) -> bool:
+    """Whether the project has set one of these keys itself."""
+    configured = _configured()
+    return any(key in configured for key in keys)
+
+
 def problems() -> list[str]:
     """What is wrong with the values of the project's WSREQUEST, a sentence each. Unknown keys are not looked at."""
     configured = _configured()
