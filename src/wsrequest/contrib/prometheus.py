@@ -10,9 +10,9 @@ to be emptied before each start of the server.
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -51,8 +51,6 @@ class PrometheusMetrics:
         }
         # It costs more to look up the child for some labels than to keep it; there are few.
         self._children: dict[tuple[object, ...], Any] = {}
-        if _FOLDER in os.environ:
-            atexit.register(_leave)
 
     def count(self, name: str, value: float = 1, **labels: str) -> None:
         self._child(name, labels).inc(value)
@@ -86,7 +84,8 @@ def metrics_view(request: HttpRequest, registry: CollectorRegistry = REGISTRY) -
     if isinstance(request, SocketRequest):
         raise Http404("The figures are to be had over HTTP only.")
     metrics_in_force(get_settings())  # a process that no socket has reached shows zeros
-    if _FOLDER in os.environ:
+    if folder := os.environ.get(_FOLDER):
+        _forget_the_dead(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -113,6 +112,22 @@ def _metric(
     return Histogram(**common, buckets=instrument.buckets if buckets is None else buckets)
 
 
-def _leave() -> None:
-    """Take this process's gauges out of the sums; what it has counted stays."""
-    mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+def _forget_the_dead(folder: Path) -> None:
+    """Take the gauges of processes that have ended out of the sums: no server says so for all the ways of ending. What
+    they have counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not _lives(pid):
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+def _lives(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # signal 0 is another matter there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
