@@ -22,7 +22,7 @@ def found(prefix="wsrequest."):
 
 
 def test_sound_settings_are_passed():
-    with override_settings(WSREQUEST={"PATH": "/ws/", "MAX_DEPTH": None}):
+    with override_settings(WSREQUEST={"PATH": "/ws/", "REQUEST_TIMEOUT": None}):
         assert found() == []
 
 
