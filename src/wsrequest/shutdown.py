@@ -39,18 +39,18 @@ STEP = 0.02
 FLUSH_TIME = 0.1
 
 
-async def drain(members: set[Member]) -> None:
-    """Tell these connections to go, each with a delay of its own; wait up to GRACE_TIME for what is under way on them,
-    then cut short what is left. Returns when they are gone, or don't go."""
+async def drain(members: set[Member], hurry: asyncio.Event | None = None) -> None:
+    """Tell these connections to go, each with a delay of its own; wait up to GRACE_TIME, or until ``hurry`` is set, for
+    what is under way on them, then cut short what is left. Returns when they are gone, or don't go."""
     if not members:
         return
     spread = min(len(members) / RETURNS_PER_SECOND, LONGEST_DELAY)
     logger.info("Shutting down: %d connections are asked to go", len(members))
     for member in members:
         _on_its_loop(member, member.go_away, random.uniform(0, spread))  # noqa: S311 (no secret)
-    left = await _left_after(members, get_settings().grace_time)
+    left = await _left_after(members, get_settings().grace_time, hurry)
     if left:
-        logger.warning("Shutting down: GRACE_TIME is over for %d connections", len(left))
+        logger.warning("Shutting down: %d connections are cut short", len(left))
         for member in left:
             _on_its_loop(member, member.cut_short)
         await _left_after(left, LAST_WORDS_TIME)
@@ -62,17 +62,22 @@ def _on_its_loop(member: Member, callback: Callable[..., object], *args: Any) ->
         member.loop.call_soon_threadsafe(callback, *args)
 
 
-async def _left_after(members: set[Member], seconds: float) -> set[Member]:
+async def _left_after(
+    members: set[Member], seconds: float, hurry: asyncio.Event | None = None
+) -> set[Member]:
     """Those that are still there after so many seconds; returns at once when none is."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
-    while (left := members & registry.members) and clock() < end:  # noqa: ASYNC110 (see STEP)
+    while (left := members & registry.members) and clock() < end:
+        if hurry is not None and hurry.is_set():
+            break
         await asyncio.sleep(STEP)
     return left
 
 
 class Shutdown:
-    """Holds SIGTERM back until the connections of the process are drained. A second one is handed on at once.
+    """Holds SIGTERM back until the connections of the process are drained. A second one is handed on at once, and cuts
+    them short meanwhile.
 
     The server's handler may be of two kinds, and neither notices: a function given to ``signal.signal``, in whose place
     ours stands meanwhile; or a callback of the event loop, which hears of signals by the file descriptor of
@@ -88,6 +93,7 @@ class Shutdown:
         self._server: Any = None
         self._wakeup: _Wakeup | None = None
         self._held = False
+        self._hurry: asyncio.Event | None = None
         self._drain: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
@@ -107,7 +113,7 @@ class Shutdown:
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
         self._held = registry.closed = False
-        self._drain = None
+        self._hurry, self._drain = asyncio.Event(), None
         signal.signal(signal.SIGTERM, self._on_signal)
         self._wakeup = _Wakeup(self._loop)
         self._watch_hypercorn(self._loop)
@@ -133,9 +139,12 @@ class Shutdown:
             return
         first, self._held = not self._held, True
         registry.closed = True
-        if first and registry.members and self._loop is not None and self._loop.is_running():
+        if self._loop is None or self._hurry is None or not self._loop.is_running():
+            self._hand_on()
+        elif first and registry.members:
             self._loop.call_soon_threadsafe(self._begin)
         else:
+            self._loop.call_soon_threadsafe(self._hurry.set)
             self._hand_on()
 
     def _watch_hypercorn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -151,7 +160,7 @@ class Shutdown:
 
     async def _drain_all(self) -> None:
         try:
-            await drain(set(registry.members))
+            await drain(set(registry.members), self._hurry)
         except Exception:
             logger.exception("Shutting down: the connections could not be drained")
         if self._held:
