@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
 import math
 from itertools import islice
@@ -426,6 +427,17 @@ def test_a_large_frame_of_it_is_read_in_linear_time(name):
     assert len(messages) == (1000 if "messages" in name else 1)
     for message in messages:
         assert isinstance(message, Request | MessageError)
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+@pytest.mark.parametrize("name", ["numbers", "timestamps", "deep"])
+def test_the_garbage_collector_is_left_as_it_was(was_on, name):
+    try:
+        (gc.enable if was_on else gc.disable)()
+        list(CODEC.decode(WORST[name], LIMITS))
+        assert gc.isenabled() is was_on
+    finally:
+        gc.enable()
 
 
 def test_too_many_keys_by_far():

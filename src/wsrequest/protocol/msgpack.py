@@ -6,8 +6,9 @@ message is read, except bytes, which are the body as they are.
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -17,6 +18,9 @@ from msgspec import UNSET, Raw, UnsetType
 from wsrequest.errors import InvalidField, InvalidMessage, MessageError, TooDeep, TooManyKeys
 from wsrequest.protocol.codec import Codec, Limits
 from wsrequest.protocol.messages import BytesRequest, Request, ServerMessage
+
+#: Bytes from which on a message is large.
+LARGE = 2**16
 
 
 class MsgpackCodec(Codec, decoder=msgspec.msgpack.Decoder):
@@ -59,7 +63,7 @@ class MsgpackCodec(Codec, decoder=msgspec.msgpack.Decoder):
             raise ValueError from None
 
     def _examined(self, part: bytes, request: Request, limits: Limits) -> Request:
-        message = _VALUE.decode(part)
+        message = _decoded(part)
         if request.data is UNSET and _is_small(part, limits):
             return request
         problem = _survey(message, request.id, limits)
@@ -103,7 +107,23 @@ _LEADING_ID = re.compile(
     re.DOTALL,
 ).match
 _ONLY_STRINGS = {str}
+_NESTING = {dict, list}
 _SCALARS = {type(None), bool, int, str, bytes}
+
+
+def _decoded(part: bytes) -> Any:
+    """The message as Python has it.
+
+    A large one is made without the garbage collector: it would look through the whole process again and again while a
+    million arrays are made, none of them garbage. (MessagePack's own package for Python advises the same.)
+    """
+    if len(part) < LARGE or not gc.isenabled():
+        return _VALUE.decode(part)
+    gc.disable()
+    try:
+        return _VALUE.decode(part)
+    finally:
+        gc.enable()
 
 
 def _check_is_json(data: Any, id: int | str | None) -> None:
@@ -128,31 +148,41 @@ def _survey(value: dict[str, Any] | list[Any], id: int | str | None, limits: Lim
         number += 1
         if depth is not None and number > depth:
             raise TooDeep(depth, id)
-        below: list[Any] = []
-        for container in level:
-            if type(container) is list:
-                problem = _strangeness(container, below) or problem
-                continue
-            most_keys = max(most_keys, len(container))
-            problem = _strangeness(container.values(), below) or problem
-            if not _ONLY_STRINGS.issuperset(map(type, container)):
-                problem = "the keys of a map are strings"
-        level = below
+        level, width, strange = _one_level(level)
+        most_keys = max(most_keys, width)
+        problem = strange or problem
     if keys is not None and most_keys > keys:
         raise TooManyKeys(keys, id)
     return problem
 
 
-def _strangeness(values: Iterable[Any], below: list[Any]) -> str:
-    """Why these can't stand in JSON; arrays and maps among them are added to ``below``."""
+def _one_level(containers: list[Any]) -> tuple[list[Any], int, str]:
+    """The arrays and maps in these, the keys of the widest map among these, and what JSON has not.
+
+    There may be a million of either, so nothing is called for each of them.
+    """
+    below: list[Any] = []
+    width = 0
     problem = ""
-    for value in values:
-        if (kind := type(value)) in _SCALARS:
-            continue
-        if kind is dict or kind is list:
-            below.append(value)
-        elif kind is not float:
-            problem = "JSON has no extension types"
-        elif not isfinite(value):
-            problem = "NaN and Infinity are not JSON"
-    return problem
+    for container in containers:
+        values = container
+        if type(container) is dict:
+            values = container.values()
+            if len(container) > width:
+                width = len(container)
+            for key in container:
+                if type(key) is not str:
+                    problem = "the keys of a map are strings"
+        for value in values:
+            kind = type(value)
+            if kind in _NESTING:
+                below.append(value)
+            elif kind not in _SCALARS:
+                problem = _strangeness(value) or problem
+    return below, width, problem
+
+
+def _strangeness(value: Any) -> str:
+    if type(value) is not float:
+        return "JSON has no extension types"
+    return "" if isfinite(value) else "NaN and Infinity are not JSON"
