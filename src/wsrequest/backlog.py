@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from wsrequest.exchange import Exchange
     from wsrequest.outbox import Outbox
+
+
+#: Of an idle connection, which has no set of its own.
+_NONE: Any = frozenset()
 
 
 class Backlog:
@@ -48,7 +52,7 @@ class Backlog:
         self._most = max_in_flight + max_queued
         self._outbox = outbox
         self._start = start
-        self.running: set[Exchange] = set()
+        self.running: set[Exchange] = _NONE
         self._by_id: dict[int | str, Exchange] = {}
         self._waiting: deque[Exchange] | None = None
         # Requests that wait to run, and among them answers that wait for their turn.
@@ -97,6 +101,7 @@ class Backlog:
                 exchange = self._waiting.popleft()
             else:
                 return
+            self.running = self.running or set()
             self.running.add(exchange)
             self._a_place_is_free()
             self._start(exchange)
@@ -151,7 +156,9 @@ class Backlog:
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
-        self.running.discard(exchange)
+        if exchange in self.running:
+            self.running.remove(exchange)
+            self.running = self.running or _NONE
         if exchange.message.id is None:
             self._order_busy = False
         self._a_place_is_free()

@@ -215,7 +215,7 @@ class Session:
         for exchange in (*self._backlog.running, *self._backlog.waiting):
             exchange.shut_down()
         self._backlog.discard()
-        self._backlog.running.clear()
+        self._backlog.running = set()
         self._watch.close_within(CLOSE_TIMEOUT, 4200)  # also where the peer does not read
         self._close_if_done()
 

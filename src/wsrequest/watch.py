@@ -4,9 +4,70 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from wsrequest.conf import Settings
 from wsrequest.protocol.connection import Connection
+
+#: A round is made this many times in a heartbeat, and at most so often.
+ROUNDS = 32
+SHORTEST_ROUND = 0.01
+
+
+class Rounds:
+    """Looks after the heartbeats of all connections of one event loop, by one timer: a timer for each would cost more
+    memory than everything else that a silent connection has here. A watch is late by a round at most."""
+
+    __slots__ = ("_due", "_loop", "_seconds", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._due: dict[int, set[Watch]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watch: Watch, when: float) -> int:
+        """Let the watch look in the first round after this time. Returns the round's number, to remove it by."""
+        number = int(when / self._seconds) + 1
+        self._due.setdefault(number, set()).add(watch)
+        self._plan()
+        return number
+
+    def remove(self, watch: Watch, number: int) -> None:
+        """Forget about it, where its round has not come."""
+        due = self._due.get(number)
+        if due is not None:
+            due.discard(watch)
+            if not due:
+                del self._due[number]
+        if not self._due and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _plan(self) -> None:
+        if self._due and self._timer is None:
+            number = int(self._loop.time() / self._seconds) + 1
+            self._timer = self._loop.call_at(number * self._seconds, self._make)
+
+    def _make(self) -> None:
+        self._timer = None
+        present = int(self._loop.time() / self._seconds)
+        for number in [number for number in self._due if number <= present]:
+            for watch in self._due.pop(number):
+                self._loop.call_soon(watch.look)
+        self._plan()
+
+
+_rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, Rounds]] = WeakKeyDictionary()
+
+
+def rounds_of(loop: asyncio.AbstractEventLoop, heartbeat: float) -> Rounds:
+    """The loop's rounds for connections with this heartbeat."""
+    seconds = max(heartbeat / ROUNDS, SHORTEST_ROUND)
+    here = _rounds.setdefault(loop, {})
+    if seconds not in here:
+        here[seconds] = Rounds(loop, seconds)
+    return here[seconds]
 
 
 class Watch:
@@ -18,9 +79,10 @@ class Watch:
         "_close",
         "_connection",
         "_end",
-        "_heartbeat",
         "_idle",
         "_loop",
+        "_round",
+        "_rounds",
         "_settings",
         "listening",
         "sending_since",
@@ -34,7 +96,8 @@ class Watch:
         self._settings = settings
         self._close = close
         self._loop = asyncio.get_running_loop()
-        self._heartbeat: asyncio.TimerHandle | None = None
+        self._rounds: Rounds | None = None
+        self._round = 0
         self._idle: asyncio.TimerHandle | None = None
         self._end: asyncio.TimerHandle | None = None
         self._anonymous = True
@@ -45,12 +108,18 @@ class Watch:
 
     def start(self) -> None:
         """The connection is open."""
-        self._plan_heartbeat()
+        deadline, heartbeat = self._connection.deadline(), self._settings.ping_interval
+        if deadline is not None and heartbeat is not None:
+            self._rounds = rounds_of(self._loop, heartbeat)
+            self._round = self._rounds.add(self, deadline)
         self._plan_idle()
 
     def stop(self) -> None:
         """The connection is gone."""
-        for timer in (self._heartbeat, self._idle, self._end):
+        if self._rounds is not None:
+            self._rounds.remove(self, self._round)
+            self._rounds = None
+        for timer in (self._idle, self._end):
             if timer is not None:
                 timer.cancel()
 
@@ -71,18 +140,17 @@ class Watch:
         if self._anonymous and timeout is not None:
             self._idle = self._loop.call_later(timeout, self._close, 4011)
 
-    def _plan_heartbeat(self) -> None:
-        deadline = self._connection.deadline()
-        if deadline is not None:
-            self._heartbeat = self._loop.call_at(deadline, self._check_heartbeat)
-
-    def _check_heartbeat(self) -> None:
+    def look(self) -> None:
+        """The peer may have been silent for too long."""
+        if self._rounds is None:
+            return
         now = self._loop.time()
         if not self.listening and not self._stalled(now):
             # The peer may well have spoken: it is we who do not listen, being full.
             self._connection.heard(now)
-        if (self._connection.deadline() or 0) > now:
-            self._plan_heartbeat()
+        deadline = self._connection.deadline()
+        if deadline is not None and deadline > now:
+            self._round = self._rounds.add(self, deadline)
         else:
             self._close(4201)
 

@@ -97,7 +97,8 @@ class Connection:
         self.codec = codec
         self.limits = limits
         self.negotiated = negotiated
-        self.open: set[int | str] = set()
+        #: Ids that are in use. Made anew when the first one comes: most connections are idle, and a set is large.
+        self.open: set[int | str] = _NO_IDS
         self._last_heard = now
         self._ping_interval = ping_interval if negotiated else None
         self._bucket = TokenBucket(rate, burst, now) if rate is not None else None
@@ -213,6 +214,7 @@ class Connection:
                 if self.leaving is not None:
                     return self._refuse(GoingAway(self.leaving, message.id))
                 if message.id is not None:
+                    self.open = self.open or set()
                     self.open.add(message.id)
                 return message
             return self._error(None, DuplicateId(message.id))
@@ -261,7 +263,10 @@ class Connection:
 
     def _close(self, id: ExchangeId) -> None:
         if id is not None:
-            self.open.remove(id)
+            ids = self.open or set()
+            ids.remove(id)
+            self.open = ids or _NO_IDS
 
 
+_NO_IDS: Any = frozenset()
 _ERROR_HEADERS = {"content-type": "application/json"}
