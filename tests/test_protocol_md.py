@@ -442,8 +442,8 @@ def test_the_table_of_limits_names_the_defaults():
     defaults = conf.Settings()
     for name, value, _ in rows("Limits"):
         assert str(getattr(defaults, name.lower())) == value.replace(",", ""), name
-    bounds = {name for name in conf.NAMES if name.startswith("MAX_")}
-    bounds |= {"PING_INTERVAL", "HANDSHAKE_TIMEOUT", "IDLE_ANONYMOUS_TIMEOUT"}
+    bounds = {name for name in conf.NAMES if name.startswith(("MAX_", "MESSAGE"))}
+    bounds |= {name for name in conf.NAMES if name.endswith("_TIMEOUT")} | {"PING_INTERVAL"}
     assert {name for name, *_ in rows("Limits")} == bounds
 
 
