@@ -13,11 +13,12 @@ BROWSER ?= yes
 VENV := .venv
 # From the project's own environment; `make demo VENV=...` may name another folder.
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 MANAGE := $(BIN)/python examples/snippets/manage.py
 
 NO_BROWSER := $(if $(filter no,$(BROWSER)),-m "not browser")
 step = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+# Says what it is at; all that pip said where it fails.
+install = scripts/pip_install.sh $(BIN)/python --editable '$(1)'
 
 .PHONY: help
 help: ## This list
@@ -33,13 +34,13 @@ $(BIN)/python:
 
 # A stamp says which extras are in; it is older than pyproject.toml when they have to be looked at again.
 $(VENV)/.demo: $(BIN)/python pyproject.toml
-	$(call step,Installing the package and what its demo needs)
-	@if ! [ $(VENV)/.dev -nt pyproject.toml ]; then $(PIP) install --editable '.[demo]'; fi
+	$(call step,Installing the package and what its demo needs (a minute or two, once))
+	@if ! [ $(VENV)/.dev -nt pyproject.toml ]; then $(call install,.[demo]); fi
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(call step,Installing the package and its tools (a minute or two, once))
-	@$(PIP) install --editable '.[dev]'
+	@$(call install,.[dev])
 	@touch $@ $(VENV)/.demo
 
 .PHONY: setup
@@ -83,11 +84,11 @@ architecture: $(VENV)/.dev ## Run the test of who may import whom
 
 .PHONY: wheel-test
 wheel-test: $(VENV)/.dev ## Build the wheel, install it in a clean environment, run the tests against it
-	@PYTHON=$(BIN)/python scripts/wheel_test.sh $(ARGS)
+	@BUILDER=$(BIN)/python scripts/wheel_test.sh "$$(readlink -f $(BIN)/python)" newest $(ARGS)
 
 .PHONY: matrix
-matrix: ## Run the tests on the oldest and the newest Python and Django
-	@scripts/matrix.sh $(ARGS)
+matrix: $(VENV)/.dev ## The same on the newest and the oldest pair of Python and Django
+	@BUILDER=$(BIN)/python scripts/matrix.sh $(ARGS)
 
 .PHONY: suites
 suites: $(VENV)/.dev ## Run Django's and DRF's own test suites, each request as a message

@@ -1,25 +1,33 @@
 #!/usr/bin/env bash
-# Build the wheel, install it in an environment of its own, and run the tests against what is installed.
+# Build the wheel, install it in an environment of its own, and run the tests against what is installed there.
 # The tests that need a browser are left out: they say nothing about packaging, and `make test` runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-python=${PYTHON:-.venv/bin/python}
+python=${1:?usage: wheel_test.sh PYTHON DJANGO [PYTEST ARGUMENTS], where DJANGO is a version such as 5.2, or "newest"}
+django=${2:?}
+shift 2
+
+builder=${BUILDER:-.venv/bin/python}
 folder=build/wheel
-venv=$folder/venv
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+venv=$folder/python$version-django-$django
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 
 say "Building the wheel"
 rm -rf "$folder"/*.whl
 mkdir -p "$folder"
-"$python" -m hatchling build -t wheel -d "$folder" >"$folder/build.log" 2>&1 || { cat "$folder/build.log"; exit 1; }
+"$builder" -m hatchling build -t wheel -d "$folder" >"$folder/build.log" 2>&1 || { cat "$folder/build.log"; exit 1; }
 wheel=$(ls "$folder"/*.whl)
 printf '  %s\n' "$wheel"
 
 say "Installing it in a clean environment"
-scripts/make_venv.sh "$venv" "$(readlink -f "$python")"
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input "${wheel}[test]"
+scripts/make_venv.sh "$venv" "$python"
+wanted=("${wheel}[test]")
+[ "$django" = newest ] || wanted+=("Django~=$django.0")
+scripts/pip_install.sh "$venv/bin/python" "${wanted[@]}"
 
-say "Running the tests against it"
+say "Running the tests against it, on $("$venv/bin/python" -c \
+    'import sys, django; print("Python %d.%d" % sys.version_info[:2], "and Django", django.__version__)')"
 WSREQUEST_EXPECT_WHEEL=1 "$venv/bin/python" -X dev -m pytest -q -m "not browser" "$@"
