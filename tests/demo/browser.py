@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
 
@@ -61,7 +61,7 @@ class Visitor:
         page.on("websocket", self.note_socket)
 
     @classmethod
-    async def arrive(
+    async def open(
         cls,
         browser: Browser,
         demo: DemoServer,
@@ -71,6 +71,7 @@ class Visitor:
         dark: bool = False,
         cookies: httpx.Cookies | None = None,
     ) -> Visitor:
+        """A visitor with an empty page."""
         context = await browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
@@ -84,7 +85,12 @@ class Visitor:
             await context.add_cookies(
                 [{"name": c.name, "value": c.value or "", "url": demo.url} for c in cookies.jar],
             )
-        visitor = cls(await context.new_page(), demo)
+        return cls(await context.new_page(), demo)
+
+    @classmethod
+    async def arrive(cls, browser: Browser, demo: DemoServer, **options: Any) -> Visitor:
+        """A visitor (of the sort that :meth:`open` takes) on the demo's page."""
+        visitor = await cls.open(browser, demo, **options)
         await visitor.go()
         return visitor
 

@@ -51,10 +51,15 @@ async def member(
     browser: Browser,
     demo: DemoServer,
     login_cookies: httpx.Cookies,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Visitor]:
-    """A visitor who has signed in before."""
-    member = await Visitor.arrive(browser, demo, cookies=login_cookies)
+    """A visitor who has signed in before; behind the middleman where a test has one."""
+    member = await Visitor.open(browser, demo, cookies=login_cookies)
+    if "middleman" in request.fixturenames:
+        await request.getfixturevalue("middleman").step_between(member)
+    await member.go()
     await expect(member.page.get_by_role("button", name="Sign out")).to_be_visible()
+    await expect(titles(member)).to_have_count(SEEDED)
     yield member
     await member.leave()
 
@@ -271,6 +276,16 @@ class Middleman:
         self.deaf = False  # swallow whatever the page says
         self.cut_at: tuple[str, int] | None = None  # (what the page must not say, close code)
 
+    async def step_between(self, visitor: Visitor) -> None:
+        """Take the lines of a page that is still empty; its time stands still until a test moves it.
+
+        So a state that ends by itself is never missed.
+        """
+        await visitor.page.route_web_socket("**/ws/", self.connect)
+        await visitor.page.clock.install(time=0)
+        # The distance, in seconds, is only more than any machine takes between these two calls.
+        await visitor.page.clock.pause_at(3_600)
+
     async def connect(self, line: WebSocketRoute) -> None:
         self.lines.append(line)
         server = line.connect_to_server()
@@ -290,17 +305,9 @@ class Middleman:
         await self.lines[-1].close(code=code)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def middleman(member: Visitor) -> Middleman:
-    middleman = Middleman()
-    await member.page.route_web_socket("**/ws/", middleman.connect)
-    # The page's time stands still until a test moves it: a state that ends by itself is never missed. (The
-    # distance, in seconds, is only more than any machine takes between these two calls.)
-    await member.page.clock.install(time=0)
-    await member.page.clock.pause_at(3_600)
-    await member.go()
-    await expect(titles(member)).to_have_count(SEEDED)
-    return middleman
+@pytest.fixture
+def middleman() -> Middleman:
+    return Middleman()
 
 
 @pytest.mark.parametrize("code", [1001, 1012, 4100, 4102, 4105, 4200, 4201])
