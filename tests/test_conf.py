@@ -26,10 +26,23 @@ def test_the_defaults():
         "max_keys": 10_000,
         "max_in_flight": 32,
         "max_queued": 128,
+        "request_timeout": None,
+        "message_burst": 2_000,
+        "messages_per_second": 1_000,
         "max_outbox_bytes": 2**20,
         "max_connections": 10_000,
+        "max_connections_per_user": 100,
+        "max_connections_per_address": 1_000,
+        "idle_anonymous_timeout": None,
+        "handshake": None,
+        "handshake_timeout": 10,
+        "expiring_notice": 60,
+        "grace_time": 20,
         "ping_interval": 20,
         "handshake_headers": (),
+        "metrics": None,
+        "idempotency_ttl": 600,
+        "idempotency_cache": "default",
     }
     assert 5 <= Settings().workers <= 32
 
@@ -82,7 +95,11 @@ def test_it_must_be_a_dict(configured):
             get_settings()
 
 
-INTEGERS = [name for name in NAMES if name.startswith("MAX_") or name == "WORKERS"]
+INTEGERS = [
+    name for name in NAMES if name.startswith("MAX_") or name in ("WORKERS", "MESSAGE_BURST")
+]
+NUMBERS = ["MESSAGES_PER_SECOND", "REQUEST_TIMEOUT", "HANDSHAKE_TIMEOUT", "IDLE_ANONYMOUS_TIMEOUT"]
+NUMBERS += ["EXPIRING_NOTICE", "GRACE_TIME", "PING_INTERVAL"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +107,11 @@ INTEGERS = [name for name in NAMES if name.startswith("MAX_") or name == "WORKER
     [
         *[(name, 1) for name in INTEGERS],
         *[(name, None) for name in ("MAX_MESSAGE_BYTES", "MAX_DEPTH", "MAX_KEYS")],
-        *[("MAX_CONNECTIONS", None), ("PING_INTERVAL", None)],
+        *[(name, value) for name in NUMBERS for value in (1, 0.5, 1e9)],
+        *[(name, None) for name in NUMBERS if name not in ("EXPIRING_NOTICE", "GRACE_TIME")],
+        *[(name, None) for name in ("MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_USER")],
+        ("MAX_CONNECTIONS_PER_ADDRESS", None),
+        *[("HANDSHAKE", None), ("HANDSHAKE", "tests.project.views.hello"), ("METRICS", None)],
         *[("PING_INTERVAL", 1), ("PING_INTERVAL", 0.5), ("PATH", "/"), ("TOKEN_SCHEME", "Bearer")],
     ],
 )
@@ -113,6 +134,13 @@ def test_what_can_be_used(name, value):
             ("MAX_OUTBOX_BYTES", None, "can't be None."),
             ("HANDSHAKE_HEADERS", None, "can't be None."),
         ],
+        *[(name, 0, "must be a number greater than 0.") for name in NUMBERS],
+        *[(name, "1", "must be a number greater than 0.") for name in NUMBERS],
+        *[(name, True, "must be a number greater than 0.") for name in NUMBERS],
+        *[(name, None, "can't be None.") for name in ("EXPIRING_NOTICE", "GRACE_TIME")],
+        ("MESSAGE_BURST", None, "can't be None."),
+        ("HANDSHAKE", 5, "must be a dotted path to a callable."),
+        ("HANDSHAKE", "tests.project.settings.SECRET_KEY", "must be a dotted path to a callable."),
         ("WORKERS", -1, "must be an integer greater than 0."),
         ("WORKERS", 1.5, "must be an integer greater than 0."),
         ("WORKERS", "4", "must be an integer greater than 0."),

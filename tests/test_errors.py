@@ -15,10 +15,12 @@ from wsrequest.errors import (
     ExchangeError,
     GoingAway,
     HandshakeRefused,
+    HookRefused,
     InvalidField,
     MessageError,
     MessageTooLarge,
     NotSupported,
+    RateLimited,
     TooDeep,
     TooManyKeys,
     WSRequestError,
@@ -37,8 +39,10 @@ MADE = {
     TooManyKeys: lambda: TooManyKeys(10, 5),
     MessageTooLarge: lambda: MessageTooLarge(100),
     DuplicateId: lambda: DuplicateId("a"),
+    RateLimited: lambda: RateLimited(2, 5),
     GoingAway: lambda: GoingAway(3, 5),
     NotSupported: lambda: NotSupported("SUBSCRIBE", 5),
+    HookRefused: lambda: HookRefused(418),
     ConfigurationError: lambda: ConfigurationError("A key is wrong."),
 }
 
@@ -98,7 +102,9 @@ def test_codes_are_unique_among_what_is_sent():
 @pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, MessageError)])
 def test_a_messages_error_knows_its_id(kind):
     assert made(kind).id == (
-        5 if kind in (GoingAway, InvalidField, TooDeep, TooManyKeys, NotSupported) else None
+        5
+        if kind in (GoingAway, InvalidField, NotSupported, RateLimited, TooDeep, TooManyKeys)
+        else None
     )
 
 
