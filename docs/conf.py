@@ -27,10 +27,11 @@ autodoc_typehints = "description"
 
 # Nothing is fetched while building, so references to other projects' objects stay plain text.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(django|asgiref|msgspec|asyncio|collections|concurrent|typing)\..*"),
+    (r"py:.*", r"(django|asgiref|prometheus_client|msgspec|asyncio|collections|concurrent|typing)\..*"),
     (
         r"py:class",
-        r"(HttpRequest|HttpResponse|HttpResponseBase|ResolverMatch|(Django)?RequestFactory|ASGIApplication)",
+        r"(CollectorRegistry|HttpRequest|HttpResponse|HttpResponseBase|ResolverMatch|(Django)?RequestFactory"
+        r"|ASGIApplication)",
     ),
 ]
 

@@ -376,7 +376,7 @@ def test_a_class_is_made_once_and_an_object_taken_as_it_is(settings: Settings) -
 
 def test_the_documentation_lists_them() -> None:
     rows = re.findall(
-        r"^\| `(\w+)` \| (counter|gauge|histogram) \| (.*?) \|", OBSERVE.read_text(), re.MULTILINE
+        r"^\| `(\w+)` \| (counter|gauge|histogram) \|(.*?)\|", OBSERVE.read_text(), re.MULTILINE
     )
     documented = [
         (name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows
