@@ -27,7 +27,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "SUBSCRIBE"})
 class Request(Struct, gc=False):
     """A message that becomes an ``HttpRequest`` (PROTOCOL.md, "Request").
 
-    ``data`` is the JSON text as it was sent, not parsed: most bodies go to the view as they came.
+    ``data`` is the JSON text as it was sent, not parsed: most bodies go to the view as they came. (From MessagePack,
+    it is JSON text that says the same; bytes make a :class:`BytesRequest`.)
     After :func:`checked`, ``method`` is upper case, ``url`` is not empty and header names are lower case.
     """
 
