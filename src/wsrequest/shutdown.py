@@ -45,12 +45,12 @@ async def drain(members: set[Member], hurry: asyncio.Event | None = None) -> Non
     if not members:
         return
     spread = min(len(members) / RETURNS_PER_SECOND, LONGEST_DELAY)
-    logger.info("Shutting down: %d connections are asked to go", len(members))
+    logger.info("Shutting down: %d connection(s) are to go", len(members))
     for member in members:
         _on_its_loop(member, member.go_away, random.uniform(0, spread))  # noqa: S311 (no secret)
     left = await _left_after(members, get_settings().grace_time, hurry)
     if left:
-        logger.warning("Shutting down: %d connections are cut short", len(left))
+        logger.warning("Shutting down: %d connection(s) are cut short", len(left))
         for member in left:
             _on_its_loop(member, member.cut_short)
         await _left_after(left, LAST_WORDS_TIME)

@@ -350,8 +350,8 @@ async def test_nobody_waits_for_ever(
             assert peer.transport.closed_with == 4200
     finally:
         registry.members.discard(gone)
-    assert "2 connections are asked to go" in caplog.text
-    assert "2 connections are cut short" in caplog.text
+    assert "2 connection(s) are to go" in caplog.text
+    assert "2 connection(s) are cut short" in caplog.text
 
 
 async def test_delays_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
