@@ -23,7 +23,7 @@ install = scripts/pip_install.sh $(BIN)/python --editable '$(1)'
 .PHONY: help
 help: ## This list
 	@printf 'django-websocket-request: what make can do\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nVariables: PORT=8000 (demo), BROWSER=no (test), ARGS="-k name" (quick)\n'
 
 # --- environments -----------------------------------------------------------------------------------
@@ -123,6 +123,10 @@ types: $(VENV)/.dev ## Check types: mypy --strict, and pyright on the public nam
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure: requests over the socket against HTTP servers
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-connections
+bench-connections: $(VENV)/.dev ## Measure: memory of a connection, thousands of them, slow views, floods, streams
+	@$(BIN)/python -m benchmarks.connections $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.dev ## Build the documentation into build/docs; a warning fails

@@ -157,7 +157,7 @@ class SocketConnection(Connection):
 
     def begin(self) -> None:
         """Put all requests in flight."""
-        self._ask([slot for slot in range(1, len(self._messages)) if self.tally.may_send()])
+        self.ask([slot for slot in range(1, len(self._messages)) if self.tally.may_send()])
 
     def consume(self, data: bytes) -> None:
         self._buffer += data
@@ -166,12 +166,15 @@ class SocketConnection(Connection):
         free: list[int] = []
         for opcode, payload in self._frames_received():
             if opcode == TEXT:
-                free += self._text(payload)
+                free += self.text(payload)
             elif opcode == PING:
                 self.transport.write(frame(PONG, payload))
             elif opcode == CLOSE:
-                raise BadAnswerError(f"The server closed the socket: {payload!r}")
-        self._ask(free)
+                self.closed(payload)
+        self.ask(free)
+
+    def closed(self, payload: bytes) -> None:
+        raise BadAnswerError(f"The server closed the socket: {payload!r}")
 
     def _upgraded(self) -> bool:
         """Take the answer to the handshake off the buffer, once it is there."""
@@ -202,7 +205,7 @@ class SocketConnection(Connection):
         del buffer[:start]
         return frames
 
-    def _text(self, payload: bytes) -> list[int]:
+    def text(self, payload: bytes) -> list[int]:
         """Check the answers of a frame, and return the slots that are free for another request."""
         if not self.opened.done():
             if b'"hello"' not in payload:
@@ -217,7 +220,8 @@ class SocketConnection(Connection):
         self.tally.answer(answer.status, bytes(answer.data), self._sent_at[answer.id])
         return self.tally.may_send()
 
-    def _ask(self, slots: Sequence[int]) -> None:
+    def ask(self, slots: Sequence[int]) -> None:
+        """Send these slots' requests."""
         if not slots:
             return
         now = time.perf_counter()

@@ -1,13 +1,32 @@
-"""What is asked for: nothing, nothing asynchronously, one row, and a list through DRF."""
+"""What is asked for: nothing, one row, a list through DRF; to wait for a second; to stream a lot.
+
+``collect`` belongs to no measurement: it tidies up the process before its memory is looked at.
+"""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+import asyncio
+import ctypes
+import gc
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from rest_framework import generics, serializers
 
 from benchmarks.project.models import Snippet
+from benchmarks.project.settings import SLOW_SECONDS
 
 EMPTY = b'{"ok":true}'
+PART = b"A line of text that has to go through JSON.\n" * 1000
 
 
 def empty(_request: HttpRequest) -> HttpResponse:
@@ -16,6 +35,44 @@ def empty(_request: HttpRequest) -> HttpResponse:
 
 
 async def empty_async(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(EMPTY, content_type="application/json")
+
+
+def slow(_request: HttpRequest) -> HttpResponse:
+    time.sleep(SLOW_SECONDS)
+    return HttpResponse(EMPTY, content_type="application/json")
+
+
+async def slow_async(_request: HttpRequest) -> HttpResponse:
+    await asyncio.sleep(SLOW_SECONDS)
+    return HttpResponse(EMPTY, content_type="application/json")
+
+
+def stream(_request: HttpRequest, size: int) -> StreamingHttpResponse:
+    def parts() -> Iterator[bytes]:
+        for start in range(0, size, len(PART)):
+            yield PART[: size - start]
+
+    return StreamingHttpResponse(parts(), content_type="text/plain")
+
+
+async def stream_async(_request: HttpRequest, size: int) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, size, len(PART)):
+            yield PART[: size - start]
+
+    return StreamingHttpResponse(parts(), content_type="text/plain")
+
+
+def file(request: HttpRequest) -> FileResponse:
+    return FileResponse(Path(request.GET["path"]).open("rb"), content_type="application/zip")
+
+
+def collect(_request: HttpRequest) -> HttpResponse:
+    """Free what can be freed: cycles that wait for the collector, and what the allocator keeps."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
     return HttpResponse(EMPTY, content_type="application/json")
 
 
