@@ -20,8 +20,8 @@ from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.runner import Call, PoolRunner
 from wsrequest.protocol.codec import Limits
-from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.messages import Request
 
 #: Seconds after which a test that waits for an event has failed.
