@@ -106,13 +106,15 @@ class Bench:
         """As many connections as a process takes: open, answered, closed, and forgotten."""
         number = self.plan.crowd
         with self.server("crowd") as server, explained(server):
-            found = uvloop.run(occupy(server.port, number, resident(server), limit=number == MANY))
+            found = uvloop.run(occupy(server.port, number, resident(server), limit=MANY))
         add, mib = self.figures.add, memory.MIB
         add("crowd", "the process before", found.base / mib, unit=" MiB")
         add("crowd", "all open", found.opened / mib, unit=" MiB")
         add("crowd", "all have asked", found.answered / mib, unit=" MiB")
         add("crowd", "all are closed", found.left / mib, unit=" MiB")
-        add("crowd", "still there, of what they took", found.kept, at_most=NEAR_BASE)
+        add("crowd", "as many again", found.again / mib, unit=" MiB")
+        add("crowd", "still in use, of what they took", found.kept, at_most=NEAR_BASE)
+        add("crowd", "growth when they come again", found.grown, at_most=NEAR_BASE)
         self.figures.facts.append((f"{number:,} connections open at once, all answered", True))
         if number == MANY:
             self.figures.facts.append(("one more is refused with 503", found.refused))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -86,6 +87,12 @@ class Crowd:
         await asyncio.wait_for(asyncio.gather(*(member.gone for member in self.members)), PATIENCE)
         self.members = []
 
+    async def leave_one(self) -> None:
+        """Make room for one."""
+        one = self.members.pop()
+        one.leave()
+        await asyncio.wait_for(one.gone, PATIENCE)
+
     async def another_is_refused(self) -> bool:
         """Say whether one more connection gets a 503."""
         try:
@@ -127,6 +134,9 @@ class Occupation:
     opened: int = 0
     answered: int = 0
     left: int = 0
+    again: int = 0
+    #: Python's own blocks of memory, before, with all of them open, and when they were gone.
+    blocks: list[int] = field(default_factory=list)
     refused: bool = False
 
     def each(self, step: str) -> float:
@@ -136,8 +146,14 @@ class Occupation:
 
     @property
     def kept(self) -> float:
-        """The share of what they took that is still there when all are gone."""
-        return (self.left - self.base) / (self.answered - self.base)
+        """The share of the blocks that they took that is still in use when all are gone."""
+        before, during, after = self.blocks
+        return (after - before) / (during - before)
+
+    @property
+    def grown(self) -> float:
+        """What as many connections took the second time, beyond what was there from the first, as a share."""
+        return (self.again - self.answered) / (self.answered - self.base)
 
 
 async def occupy(
@@ -147,42 +163,49 @@ async def occupy(
     *,
     warm_up: int = 10,
     requests: bool = True,
-    limit: bool = False,
+    limit: int | None = None,
 ) -> Occupation:
-    """Open so many connections, let each ask once, close them, and weigh the server all along.
+    """Open so many connections, let each ask once, and weigh the server all along.
 
-    Without ``requests`` they are opened only (a server without Django has nothing to tidy up).
-    ``limit``: this is as many as the server takes, and one more must be refused.
+    Without ``requests`` they are opened only (for a server without Django). With ``limit`` they are also closed, and
+    opened again; where they are as many as that, one more must be refused.
     """
     async with crowd(port) as people:
         await people.gather(warm_up)
         if requests:
             await people.ask()
         await people.leave()
-        if requests:
-            await collect(port)
+        blocks = [await collect(port)] if requests else []
         await asyncio.sleep(PAUSE)
-        found = Occupation(number, base=resident())
+        found = Occupation(number, base=resident(), blocks=blocks)
         await people.gather(number)
         await asyncio.sleep(PAUSE)
         found.opened = resident()
         if not requests:
             await people.leave()
             return found
-        if limit:
+        if limit == number:
             found.refused = await people.another_is_refused()
         await people.ask()
         await asyncio.sleep(PAUSE)
         found.answered = resident()
+        if limit is None:
+            return found
+        await people.leave_one()
+        blocks.append(await collect(port))
         await people.leave()
-        await collect(port)
+        blocks.append(await collect(port))
         await asyncio.sleep(PAUSE)
         found.left = resident()
+        await people.gather(number)
+        await people.ask()
+        await asyncio.sleep(PAUSE)
+        found.again = resident()
         return found
 
 
-async def collect(port: int) -> None:
-    """Let the server free what it can."""
+async def collect(port: int) -> int:
+    """Let the server free what it can, and return how many blocks of memory it has in use."""
     tally = Tally(budget=1)
     connection = await open_socket(
         lambda: SocketConnection(tally, "/collect/", 1, arrays=False), port
@@ -192,3 +215,5 @@ async def collect(port: int) -> None:
         await asyncio.wait_for(tally.drained, PATIENCE)
     finally:
         connection.transport.abort()
+    blocks: int = json.loads(tally.body or b"")["blocks"]
+    return blocks

@@ -27,10 +27,11 @@ is uvicorn with an application of thirty lines that keeps nothing: what is left 
     "crowd": """\
 ## Many connections in one process
 
-{crowd:,} connections from {addresses} addresses (MAX_CONNECTIONS is 10,000 and
-MAX_CONNECTIONS_PER_ADDRESS 1,000), all open at once; each asks for the empty view; all close. *Still there*:
-the share of what they took, after the collector has run and the allocator has given back what it
-can, as a process that goes on would do in time.""",
+{crowd:,} connections from {addresses} addresses (MAX_CONNECTIONS is 10,000 and MAX_CONNECTIONS_PER_ADDRESS
+1,000), all open at once; each asks for the empty view; all close, and as many come again. *Still in
+use* is counted in Python's own blocks of memory (`sys.getallocatedblocks`), after the collector has
+run. The process keeps most of what is free then, for the next to come: Python's allocator gives an
+arena of a mebibyte back to the system only when nothing at all is left in it.""",
     "slow": """\
 ## A slow view beside fast ones
 
