@@ -107,7 +107,8 @@ class Exchange:
             self._stop_timer()
             if not self._streaming:
                 self._tell(None)
-            if self.message.key is None or self.message.method in SAFE_METHODS:
+            safe = self.message.key is None or self.message.method in SAFE_METHODS
+            if safe or self._streaming:  # a stream is kept for nobody
                 self._interrupt()
 
     def _give_up(self, error: WSRequestError) -> None:

@@ -93,12 +93,10 @@ class Once:
         self._cookie = cookie
         self._alias = settings.idempotency_cache
         self._ttl = settings.idempotency_ttl
-        limits = (
-            LONGEST_WAIT,
-            settings.request_timeout,
-            message.timeout and message.timeout / 1000,
-        )
-        self._patience = min(limit for limit in limits if limit is not None)
+        timeouts = (settings.request_timeout, message.timeout and message.timeout / 1000)
+        # At its timeout the request is answered 504: a second later nobody waits for what is found here.
+        waits = [timeout + 1 for timeout in timeouts if timeout is not None]
+        self._patience = min([LONGEST_WAIT, *waits])
         self._deadline = 0.0
         self._pause = FIRST_PAUSE
         self._name = ""
