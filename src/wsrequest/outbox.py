@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import islice
+from typing import Protocol
+
+
+class Owner(Protocol):
+    """Whose outbox it is."""
+
+    def call_writer(self) -> None:
+        """There is something to send, and nobody who does."""
 
 
 class Outbox:
@@ -16,14 +23,14 @@ class Outbox:
     Most connections have nothing to say most of the time: an empty outbox holds neither a task nor an event.
     """
 
-    __slots__ = ("_call_writer", "_discarded", "_drained", "_messages", "_writing", "limit", "size")
+    __slots__ = ("_discarded", "_drained", "_messages", "_owner", "_writing", "limit", "size")
 
     def __init__(self, limit: int) -> None:
         """``limit``: the bytes from which on the outbox is full."""
         self.limit = limit
         self.size = 0
         self._messages: list[bytes] = []
-        self._call_writer: Callable[[], None] | None = None
+        self._owner: Owner | None = None
         self._writing = False
         self._drained: asyncio.Event | None = None
         self._discarded = False
@@ -32,10 +39,10 @@ class Outbox:
     def full(self) -> bool:
         return self.size >= self.limit
 
-    def attend(self, call_writer: Callable[[], None] | None) -> None:
-        """Call this (at once, where something waits already) whenever there are messages and nobody writes them. None:
-        nothing more is to be written."""
-        self._call_writer = call_writer
+    def attend(self, owner: Owner | None) -> None:
+        """Tell the owner (at once, where something waits already) whenever there are messages and nobody writes them.
+        None: nothing more is to be written."""
+        self._owner = owner
         self._attract()
 
     def put(self, message: bytes) -> None:
@@ -47,9 +54,9 @@ class Outbox:
         self._attract()
 
     def _attract(self) -> None:
-        if self._messages and not self._writing and self._call_writer is not None:
+        if self._messages and not self._writing and self._owner is not None:
             self._writing = True
-            self._call_writer()
+            self._owner.call_writer()
 
     async def room(self) -> None:
         """Wait until the outbox is not full."""

@@ -163,7 +163,7 @@ class Session:
         assert self._reader is not None
         if self._close_code is not None:
             self._reader.cancel()
-        self.outbox.attend(self._call_writer)
+        self.outbox.attend(self)
         self._watch.start()
         announcer = Announcer(self._runner, self.websocket, self.address, self.observer)
         try:
@@ -266,7 +266,8 @@ class Session:
             else:
                 self.outbox.put(event)
 
-    def _call_writer(self) -> None:
+    def call_writer(self) -> None:
+        """Called by the outbox."""
         # Not in the context of whoever has something to say.
         self._writer = self.loop.create_task(self._write(), context=self._context.copy())
 

@@ -8,6 +8,7 @@ encoding.)
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -253,17 +254,20 @@ class RequestFactory:
             meta["REMOTE_ADDR"] = meta["REMOTE_HOST"] = handshake.client[0]
             meta["REMOTE_PORT"] = handshake.client[1]
         if handshake.server:
-            meta["SERVER_NAME"], meta["SERVER_PORT"] = handshake.server[0], str(handshake.server[1])
+            meta["SERVER_NAME"], meta["SERVER_PORT"] = (
+                handshake.server[0],
+                _port(handshake.server[1]),
+            )
         kept = CONNECTION_HEADERS | connection_only_headers(settings.handshake_headers)
         for name_bytes, value_bytes in handshake.headers:
-            name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+            name = name_bytes.decode("latin-1").lower()
             if (
                 "_" in name
                 or name == "cookie"
                 or not (name in kept or name.startswith("x-forwarded-"))
             ):
                 continue
-            key = _meta_key(name)
+            key, value = _meta_key(name), _header_value(name, value_bytes)
             meta[key] = f"{meta[key]},{value}" if key in meta else value
         meta.update(extra)
         # RemoteUserMiddleware looks for META[header] in its synchronous mode, and for META["HTTP_" + header] in its
@@ -337,6 +341,25 @@ def _latin1(text: str) -> str:
 def _meta_key(name: str) -> str:
     return _META_KEYS.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
 
+
+def _header_value(name: str, value: bytes) -> str:
+    """The value as text; for what many clients say alike, one string for all of them."""
+    if name in _SAID_ALIKE and len(value) <= _SHORT:
+        return _shared(value)
+    return value.decode("latin-1")
+
+
+#: None of these is a secret, which must not be kept for longer than its connection.
+_SAID_ALIKE = frozenset({"accept-language", "host", "origin", "user-agent"})
+_SHORT = 256
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+_port = functools.lru_cache(maxsize=16)(str)
 
 #: One string for each, however many connections bear it.
 _META_KEYS = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in CONNECTION_HEADERS}
