@@ -6,9 +6,10 @@ Content-Security-Policy, and anything said to the API otherwise than over the so
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -267,12 +268,17 @@ async def test_a_lost_connection_is_made_again(member):
 # --- the socket's client, with a man in the middle ------------------------------------------------------
 
 
+#: The url of one snippet.
+DETAIL = r"/api/snippets/\d+/"
+
+
 class Middleman:
     """Between the page and the real server; he cuts the line when he is told to, with any close code."""
 
     def __init__(self) -> None:
         self.lines: list[WebSocketRoute] = []
         self.said: list[str] = []  # by the page
+        self.heard: asyncio.Queue[str] = asyncio.Queue()
         self.deaf = False  # swallow whatever the page says
         self.cut_at: tuple[str, int] | None = None  # (what the page must not say, close code)
 
@@ -293,6 +299,7 @@ class Middleman:
         async def pass_on(text: str | bytes) -> None:
             assert isinstance(text, str)
             self.said.append(text)
+            self.heard.put_nowait(text)
             if self.cut_at and self.cut_at[0] in text:
                 code, self.cut_at = self.cut_at[1], None
                 await line.close(code=code)
@@ -300,6 +307,13 @@ class Middleman:
                 server.send(text)
 
         line.on_message(pass_on)
+
+    async def hear(self, pattern: str) -> dict[str, Any]:
+        """The next thing that the page says in a frame of its own, and that has this in it."""
+        async with asyncio.timeout(15):
+            while not re.search(pattern, text := await self.heard.get()):
+                pass
+        return json.loads(text)
 
     async def cut(self, code: int) -> None:
         await self.lines[-1].close(code=code)
@@ -328,6 +342,31 @@ async def test_it_stays_away(member, middleman, code):
     # But a person may try.
     await member.page.get_by_role("button", name="Retry now").click()
     await expect(member.page.locator("#connection-text")).to_have_text("Connected")
+
+
+async def test_it_goes_when_the_server_leaves_and_comes_back_in_its_turn(member, middleman):
+    middleman.lines[-1].send('{"control":"goaway","data":{"delay":5}}')
+    await expect(frames(member).get_by_text("goaway")).to_have_count(1)
+    # Nothing is asked any more of a server that would refuse it.
+    await member.page.get_by_role("link", name="Two themes").click()
+    await middleman.cut(4200)
+    await expect(member.page.locator("#connection-text")).to_have_text("Offline, next try in 5 s")
+    assert not re.search(DETAIL, "".join(middleman.said))
+    await member.page.clock.run_for(5_000)
+    await expect(heading(member)).to_have_text("Two themes, one rule")
+    assert len(middleman.lines) == 2
+
+
+async def test_what_crossed_the_goaway_is_asked_again(member, middleman):
+    middleman.deaf = True
+    await member.page.get_by_role("link", name="Two themes").click()
+    refusal = {"status": 503, "headers": {}, "data": {"error": "...", "code": "going_away"}}
+    asked = await middleman.hear(DETAIL)
+    middleman.lines[-1].send(json.dumps({"id": asked["id"], **refusal}))
+    middleman.deaf = False
+    await middleman.cut(4200)
+    await member.page.clock.run_for(1_000)
+    await expect(heading(member)).to_have_text("Two themes, one rule")
 
 
 async def test_it_comes_back_with_the_next_thing_to_say(member, middleman):

@@ -43,6 +43,7 @@ export class Socket extends EventTarget {
   #failures = 0;
   #openedAt = 0;
   #heartbeat = null; // ms, from the server's hello
+  #goaway = null; // ms to wait before coming back, once the server has said that it will leave
   #timers = { retry: 0, ping: 0, pong: 0 };
 
   constructor(path) {
@@ -73,7 +74,7 @@ export class Socket extends EventTarget {
       if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener("abort", () => this.#cancel(id, signal.reason), { once: true });
       this.#pending.set(id, { message, resolve, reject, sent: false });
-      if (this.state === "open") this.#post(id);
+      if (this.state === "open" && this.#goaway === null) this.#post(id);
       else if (this.state === "idle") this.open();
     });
   }
@@ -139,12 +140,14 @@ export class Socket extends EventTarget {
     this.#timers.pong = 0;
     for (const message of this.#announce("received", text)) {
       if (message.control === "hello") this.#greeted(message.data);
+      else if (message.control === "goaway") this.#goaway = message.data.delay * 1000;
       else if (this.#pending.has(message.id)) this.#answered(this.#pending.get(message.id), message);
     }
   }
 
   #greeted({ heartbeat }) {
     this.#heartbeat = heartbeat * 1000;
+    this.#goaway = null;
     this.#openedAt = Date.now();
     this.#setState("open");
     this.#restPing();
@@ -152,7 +155,9 @@ export class Socket extends EventTarget {
   }
 
   #answered(entry, message) {
-    if (message.more) {
+    if (message.status === 503 && message.data?.code === "going_away") {
+      entry.sent = false; // it crossed the server's goaway, and was not run: it waits for the next connection
+    } else if (message.more) {
       entry.stream = { ...message, data: [] };
     } else if ("chunk" in message) {
       entry.stream?.data.push(message.chunk);
@@ -200,7 +205,8 @@ export class Socket extends EventTarget {
     } else if (next === "request" && !this.#pending.size) {
       this.#setState("idle", { code });
     } else {
-      const delay = next === "now" ? Math.random() * 1000 : this.#backOff();
+      const delay = next === "now" ? this.#goaway ?? Math.random() * 1000 : this.#backOff();
+      this.#goaway = null;
       this.#timers.retry = setTimeout(() => this.open(), delay);
       this.#setState("waiting", { code, delay });
     }
