@@ -8,7 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from benchmarks.clients import CLOSE, TEXT, BadAnswerError, SocketConnection, Tally, frame
+import msgspec
+
+from benchmarks.clients import (
+    CLOSE,
+    TEXT,
+    Answer,
+    BadAnswerError,
+    SocketConnection,
+    Tally,
+    frame,
+)
 from benchmarks.load import open_socket
 
 #: An address of 127.0.0.0/8 has some 28,000 ports, and MAX_CONNECTIONS_PER_ADDRESS is 1,000.
@@ -23,6 +33,18 @@ PAUSE = 0.5
 PING = frame(TEXT, b'{"ping":1}')
 
 
+class Said(msgspec.Struct):
+    """An answer, or the echo of a ping."""
+
+    id: int = 0
+    status: int = 0
+    data: msgspec.Raw = msgspec.Raw()
+    pong: int | None = None
+
+
+decode = msgspec.json.Decoder(list[Said]).decode
+
+
 class IdleConnection(SocketConnection):
     """It asks when it is told to, and says that it is alive."""
 
@@ -32,7 +54,12 @@ class IdleConnection(SocketConnection):
         self._leaving = False
 
     def text(self, payload: bytes) -> list[int]:
-        return [] if payload.startswith(b'{"pong"') else super().text(payload)
+        if b'"pong"' not in payload:
+            return super().text(payload)
+        for message in decode(payload if payload[0] == ord("[") else b"[" + payload + b"]"):
+            if message.pong is None:
+                self.take(Answer(message.id, message.status, message.data))
+        return []
 
     def beat(self) -> None:
         self.transport.write(PING)
