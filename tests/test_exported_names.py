@@ -10,6 +10,7 @@ import pytest
 PUBLIC = {
     "wsrequest": ["WebSocketRequest"],
     "wsrequest.asgi": ["get_asgi_application"],
+    "wsrequest.signals": ["connection_closed", "connection_opened"],
 }
 
 

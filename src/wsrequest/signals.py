@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+__all__ = ["connection_closed", "connection_opened"]
+
 #: A connection was opened; no request of it has run yet.
 connection_opened = Signal()
 

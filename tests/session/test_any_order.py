@@ -304,6 +304,9 @@ class AnyOrder(RuleBasedStateMachine):
             elif transport.closed_with is None:
                 assert self.gone or not self.notices
                 transport.leave()
+            if not self.gone and not self.unanswered():
+                assert session.connection.open == set()
+                assert not any(session._backlog.get(key) for key in self.books)
             await task
             while session._backlog.running or len(asyncio.all_tasks()) > 1:
                 await settle()
