@@ -254,7 +254,7 @@ async def test_a_transport_that_fails_in_another_way_is_closed_and_reported(
             await peer.task
         await gate.cancelled.reached(1)
     assert peer.transport.closed_with == 4105
-    (record,) = (record for record in caplog.records if record.name == "wsrequest")
+    (record,) = (record for record in caplog.records if record.name == "wsrequest.connection")
     assert peer.session.id in record.getMessage()
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "of a transport"
