@@ -13,11 +13,6 @@ from tests.support.server import ServerProcess
 
 __all__ = ["database", "gate", "new_gate", "server", "tables"]
 
-PEOPLE = (
-    "from django.contrib.auth.models import User;"
-    "[User.objects.create_user(name, password='secret') for name in ('ada', 'bob')]"
-)
-
 Configure = Callable[..., Awaitable[None]]
 
 
@@ -31,7 +26,7 @@ def packages_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         ("ignore:datetime.datetime.utc:DeprecationWarning",),
     )
     running.start()
-    running.manage("shell", "--verbosity", "0", "--command", PEOPLE)
+    httpx.post(f"{running.http}/people/", trust_env=False).raise_for_status()
     yield running
     running.stop()
 
@@ -41,7 +36,9 @@ def configure(packages_process: ServerProcess) -> Configure:
     """Gives WSREQUEST of the server with the packages, for connections that are opened afterwards."""
 
     async def configure(**settings: object) -> None:
-        async with httpx.AsyncClient(base_url=packages_process.http, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=packages_process.http, trust_env=False, verify=False
+        ) as client:
             (await client.post("/control/", json=settings)).raise_for_status()
 
     return configure

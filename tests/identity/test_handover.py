@@ -32,6 +32,7 @@ class Browser:
         self.http = httpx.AsyncClient(
             base_url=server.http,
             trust_env=False,
+            verify=False,
             headers={"user-agent": agent, "origin": server.http},
         )
         self.agent = agent
@@ -153,8 +154,8 @@ async def test_of_many_at_once_one_gets_it(browser: Browser) -> None:
     async with browser.socket() as peer:
         await peer.request("/log-in/", **ADA)
         one = await ticket(peer)
-        answers = await asyncio.gather(*(browser.redeem(one) for _ in range(20)))
-        assert sorted(answer.status_code for answer in answers) == [204] + 19 * [403]
+        answers = await asyncio.gather(*(browser.redeem(one) for _ in range(8)))
+        assert sorted(answer.status_code for answer in answers) == [204] + 7 * [403]
         assert sum("set-cookie" in answer.headers for answer in answers) == 1
 
 
@@ -171,8 +172,8 @@ async def test_whatever_the_cache_is(
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": str(tmp_path)}}
     async with browser.socket() as peer:
         one = await ticket(peer)
-        answers = await asyncio.gather(*(browser.redeem(one) for _ in range(10)))
-        assert sorted(answer.status_code for answer in answers) == [204] + 9 * [403]
+        answers = await asyncio.gather(*(browser.redeem(one) for _ in range(5)))
+        assert sorted(answer.status_code for answer in answers) == [204] + 4 * [403]
 
 
 async def test_a_cache_that_keeps_nothing(browser: Browser, settings: Settings) -> None:

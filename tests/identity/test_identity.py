@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests.identity.conftest import Configure
@@ -18,6 +18,9 @@ from tests.support.client import Peer, connect
 from tests.support.server import ServerProcess, ServerThread
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+Person = Callable[[str], Awaitable[Any]]
 
 
 def login(name: str = "ada") -> dict[str, Any]:
@@ -31,47 +34,42 @@ def identity(peer: Peer) -> str | None:
 @pytest.fixture
 def person(
     server: ServerThread, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Callable[..., Any]]:
-    """Makes users, and changes them behind the connections' backs."""
+) -> Iterator[Callable[[str], Awaitable[Any]]]:
+    """Makes users for a test."""
     made: list[Any] = []
 
-    def make(name: str) -> Any:
-        with django_db_blocker.unblock():
-            made.append(get_user_model().objects.create_user(name, password="secret"))
-        return made[-1]
+    async def make(name: str) -> Any:
+        user = await in_thread(
+            django_db_blocker,
+            lambda: get_user_model().objects.create_user(name, password="secret"),
+        )
+        made.append(user)
+        return user
 
     yield make
     with django_db_blocker.unblock():
         get_user_model().objects.filter(username__in=[user.username for user in made]).delete()
 
 
-@contextmanager
-def elsewhere(blocker: DjangoDbBlocker) -> Iterator[None]:
-    with blocker.unblock():
-        yield
+async def in_thread(blocker: DjangoDbBlocker, function: Callable[[], Any]) -> Any:
+    """The database from a test with a loop, and behind the connections' backs."""
 
+    def work() -> Any:
+        with blocker.unblock():
+            try:
+                return function()
+            finally:
+                connection.close()
 
-async def in_thread(blocker: DjangoDbBlocker, function: Callable[[], Any]) -> None:
-    """The database from a test with a loop."""
-
-    def work() -> None:
-        from django.db import connection
-
-        with elsewhere(blocker):
-            function()
-            connection.close()
-
-    await asyncio.to_thread(work)
+    return await asyncio.to_thread(work)
 
 
 # --- sessions ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prefix", ["", "a"])
-async def test_a_login_and_a_logout(
-    server: ServerThread, person: Callable[..., Any], prefix: str
-) -> None:
-    eve = await asyncio.to_thread(person, f"eve{prefix}")
+async def test_a_login_and_a_logout(server: ServerThread, person: Person, prefix: str) -> None:
+    eve = await person(f"eve{prefix}")
     async with connect(server.ws, origin=server.http) as peer:
         assert identity(peer) is None
         await peer.request(f"/{prefix}whoami/")
@@ -86,10 +84,8 @@ async def test_a_login_and_a_logout(
         assert identity(peer) is None
 
 
-async def test_a_view_that_does_not_ask_shows_nothing(
-    server: ServerThread, person: Callable[..., Any]
-) -> None:
-    eve = await asyncio.to_thread(person, "eve")
+async def test_a_view_that_does_not_ask_shows_nothing(server: ServerThread, person: Person) -> None:
+    eve = await person("eve")
     async with connect(server.ws, origin=server.http) as peer:
         await peer.request("/log-in/", **login("eve"))
         for url in ("/hello/", "/ahello/", "/stream/", "/astream/", "/fail/plain/", "/nowhere/"):
@@ -98,9 +94,9 @@ async def test_a_view_that_does_not_ask_shows_nothing(
 
 
 async def test_the_handshakes_session_says_who_it_is_at_once(
-    server: ServerThread, person: Callable[..., Any]
+    server: ServerThread, person: Person
 ) -> None:
-    eve = await asyncio.to_thread(person, "eve")
+    eve = await person("eve")
     async with connect(server.ws, origin=server.http) as first:
         await first.request("/log-in/", **login("eve"))
         cookie = cookie_of(first)
@@ -115,11 +111,9 @@ async def test_the_handshakes_session_says_who_it_is_at_once(
         assert identity(third) is None
 
 
-async def test_a_new_session_key_changes_nothing(
-    server: ServerThread, person: Callable[..., Any]
-) -> None:
+async def test_a_new_session_key_changes_nothing(server: ServerThread, person: Person) -> None:
     """A second login of the same user, who gets another key."""
-    eve = await asyncio.to_thread(person, "eve")
+    eve = await person("eve")
     async with connect(server.ws, origin=server.http) as peer:
         await peer.request("/log-in/", **login("eve"))
         before = cookie_of(peer)
@@ -129,9 +123,9 @@ async def test_a_new_session_key_changes_nothing(
         assert (await peer.request("/whoami/"))["data"]["user"] == "eve"
 
 
-async def test_another_user_logs_in(server: ServerThread, person: Callable[..., Any]) -> None:
+async def test_another_user_logs_in(server: ServerThread, person: Person) -> None:
     for name in ("eve", "kim"):
-        await asyncio.to_thread(person, name)
+        await person(name)
     async with connect(server.ws, origin=server.http) as peer:
         await peer.request("/log-in/", **login("eve"))
         first = identity(peer)
@@ -142,11 +136,11 @@ async def test_another_user_logs_in(server: ServerThread, person: Callable[..., 
 @pytest.mark.parametrize("fate", ["password", "deleted", "inactive"])
 async def test_what_happens_to_the_user_elsewhere(
     server: ServerThread,
-    person: Callable[..., Any],
+    person: Person,
     django_db_blocker: DjangoDbBlocker,
     fate: str,
 ) -> None:
-    eve = await asyncio.to_thread(person, "eve")
+    eve = await person("eve")
 
     def strike() -> None:
         if fate == "password":
@@ -167,10 +161,10 @@ async def test_what_happens_to_the_user_elsewhere(
 
 @pytest.mark.parametrize("prefix", ["", "a"])
 async def test_an_answer_that_comes_late_says_nothing(
-    server: ServerThread, person: Callable[..., Any], gate: Gate, prefix: str
+    server: ServerThread, person: Person, gate: Gate, prefix: str
 ) -> None:
     """Its request was the user's, but he has logged out since."""
-    await asyncio.to_thread(person, "eve")
+    await person("eve")
     async with connect(server.ws, origin=server.http) as peer:
         await peer.request("/log-in/", **login("eve"))
         await peer.send({"id": "late", "url": f"/{prefix}who-at-gate/{gate.name}/"})

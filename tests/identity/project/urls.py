@@ -28,5 +28,6 @@ urlpatterns = [
     path("log-in/", views.log_in),
     path("_allauth/", include("allauth.headless.urls")),
     path("connection/", views.connection),
+    path("people/", views.people),
     path("control/", views.control),
 ]

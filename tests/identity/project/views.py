@@ -72,6 +72,14 @@ def connection(request):
     return JsonResponse({"user": user and user.get_username()})
 
 
+@csrf_exempt
+def people(request):
+    """Make the users."""
+    for name in ("ada", "bob"):
+        get_user_model().objects.create_user(name, password="secret")
+    return HttpResponse(status=204)
+
+
 _settings = []
 
 
