@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.support.database import database, no_notes, tables
-from tests.support.fixtures import gate, new_gate, server
+from tests.support.fixtures import advance, gate, new_gate, server
 
-__all__ = ["database", "gate", "new_gate", "no_notes", "server", "tables"]
+__all__ = ["advance", "database", "gate", "new_gate", "no_notes", "server", "tables"]

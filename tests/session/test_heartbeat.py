@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
-import pytest
 from pytest_django.fixtures import Settings
 
 from tests.project.gates import Gate
 from tests.support.client import connect
+from tests.support.fixtures import Advance
 from tests.support.memory import connection, settle
 from tests.support.server import ServerThread
-
-Advance = Callable[[float], None]
-
-
-@pytest.fixture
-async def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
-    """Put the loop's clock forward."""
-    loop = asyncio.get_running_loop()
-    clock, ahead = loop.time, 0.0
-
-    def forward(seconds: float) -> None:
-        nonlocal ahead
-        ahead += seconds
-
-    monkeypatch.setattr(loop, "time", lambda: clock() + ahead)
-    return forward
 
 
 async def test_over_a_real_server(server: ServerThread, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -11,6 +12,22 @@ from tests.project.gates import Gate, gates
 from tests.support.server import ServerThread
 
 _number = count()
+
+Advance = Callable[[float], None]
+
+
+@pytest.fixture
+async def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
+    """Put the loop's clock forward."""
+    loop = asyncio.get_running_loop()
+    clock, ahead = loop.time, 0.0
+
+    def forward(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+
+    monkeypatch.setattr(loop, "time", lambda: clock() + ahead)
+    return forward
 
 
 @pytest.fixture(scope="module")
