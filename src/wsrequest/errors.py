@@ -285,7 +285,7 @@ class HookRefused(HandshakeRefused):
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
-        self.status = status if status >= 300 else 403  # noqa: PLR2004 (1xx can't be a refusal)
+        self.status = status if status >= 300 else 403  # 1xx is none
 
 
 class BadToken(HandshakeRefused):

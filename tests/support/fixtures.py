@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
+from django.urls import get_resolver
 
 from tests.project.gates import Gate, gates
 from tests.support.server import ServerThread
@@ -33,6 +34,7 @@ async def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
 @pytest.fixture(scope="module")
 def server(database: None) -> Iterator[ServerThread]:
     """With the settings of the test project; a connection reads WSREQUEST when it is opened."""
+    get_resolver().url_patterns  # noqa: B018 (imported here: the first HTTP request would do it on the loop)
     running = ServerThread().start()
     yield running
     running.stop()
