@@ -56,7 +56,8 @@ async def arun_inline(request: HttpRequest) -> HttpResponseBase:
         context.run(MessageThread(worker_pool()).enter)
     response = await _in(context, _arespond(request))
     if isinstance(response, StreamingHttpResponse):
-        response.close = _once(response.close, context.run)  # type: ignore[method-assign]
+        # On a copy: it may be closed on a thread while the loop still is in the context, which only one can enter.
+        response.close = _once(response.close, lambda *work: context.copy().run(*work))  # type: ignore[method-assign]
         response.streaming_content = _AsyncParts(response, context)
     return response
 
