@@ -2,7 +2,10 @@
 
 ``wsrequest.E001``  a key of WSREQUEST is not known
 ``wsrequest.E002``  a value of WSREQUEST can't be used
+``wsrequest.E003``  IDEMPOTENCY_CACHE is none of CACHES
 ``wsrequest.W001``  ATOMIC_REQUESTS with an asynchronous view: Django answers 500
+``wsrequest.W002``  the cache for idempotency keys can't tell which of two requests came first
+``wsrequest.W003``  it can't be seen by other processes (``check --deploy``)
 """
 
 from __future__ import annotations
@@ -13,10 +16,15 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-from wsrequest.conf import NAMES, problems, unknown_keys
+from wsrequest.conf import NAMES, get_settings, problems, unknown_keys
 from wsrequest.lifecycle.views import each_view
 
 
@@ -34,6 +42,53 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register(Tags.caches)
+def check_idempotency_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E003 and W002."""
+    if problems():
+        return []
+    alias = get_settings().idempotency_cache
+    if alias not in django_settings.CACHES:
+        return [
+            Error(
+                f"WSREQUEST['IDEMPOTENCY_CACHE'] is {alias!r}, and CACHES has no such entry.",
+                id="wsrequest.E003",
+            )
+        ]
+    if isinstance(_idempotency_cache(), DummyCache | FileBasedCache):
+        return [
+            CheckWarning(
+                f"CACHES[{alias!r}] can't tell which of two requests with the same key came first: "
+                "both may run.",
+                hint="Let WSREQUEST['IDEMPOTENCY_CACHE'] name a cache on Redis, Memcached or a database.",
+                id="wsrequest.W002",
+            )
+        ]
+    return []
+
+
+@register(Tags.caches, deploy=True)
+def check_shared_idempotency_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W003."""
+    if not isinstance(_idempotency_cache(), LocMemCache):
+        return []
+    return [
+        CheckWarning(
+            f"CACHES[{get_settings().idempotency_cache!r}] is in the memory of each process: a request that is "
+            "repeated to another process runs again, whatever its key.",
+            hint="Let WSREQUEST['IDEMPOTENCY_CACHE'] name a cache that all processes share.",
+            id="wsrequest.W003",
+        )
+    ]
+
+
+def _idempotency_cache() -> BaseCache | None:
+    """None where the settings name none."""
+    if problems() or (alias := get_settings().idempotency_cache) not in django_settings.CACHES:
+        return None
+    return caches[alias]
 
 
 @register(Tags.urls)

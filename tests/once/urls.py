@@ -14,6 +14,7 @@ from django.db import connection
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.urls import path
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import TokenAuthentication as RealTokenAuthentication
 from rest_framework.decorators import api_view, authentication_classes
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -193,6 +194,8 @@ async def awrite(request, slug):
 
 class Write(APIView):
     """By REST framework's own authentication."""
+
+    authentication_classes = [RealTokenAuthentication, SessionAuthentication]
 
     def post(self, request, slug):
         Note.objects.create(slug=slug)

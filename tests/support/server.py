@@ -148,13 +148,18 @@ class ServerProcess:
     """Serves a project in a process of its own, with uvloop where there is one, and every warning an error.
 
     ``project`` is the package of its settings and its ASGI application; ``ignored`` are warnings that are none
-    (as for ``-W``).
+    (as for ``-W``); ``environment`` is added to its environment. Those of one folder share a database.
     """
 
     def __init__(
-        self, folder: Path, project: str = "tests.project", ignored: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        project: str = "tests.project",
+        ignored: tuple[str, ...] = (),
+        **environment: str,
     ) -> None:
         self._project = project
+        self._added = environment
         self._warnings = [word for each in ("error", *ignored) for word in ("-W", each)]
         self.log = folder / "server.log"
         self._database = folder / "project.sqlite3"
@@ -174,6 +179,7 @@ class ServerProcess:
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(
                 ":"
             ),
+            **self._added,
         }
         self.manage("migrate", "--run-syncdb", "--verbosity", "0")
         with self.log.open("ab") as log:
@@ -214,6 +220,11 @@ class ServerProcess:
         text = self.log.read_text()
         assert status is None, text
         assert "Traceback" not in text, text
+
+    def killed(self) -> int:
+        """Wait until it has been killed, and say by which signal."""
+        assert self._process is not None
+        return -self._process.wait(TIMEOUT)
 
     def _answers(self) -> bool:
         with closing(socket.socket()) as probe:

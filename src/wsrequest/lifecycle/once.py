@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
 
 from wsrequest import log
@@ -177,8 +178,9 @@ class Once:
         return self._look()
 
     def _named(self, request: HttpRequest, scope: str) -> str:
-        """The marker's name in the cache. Hosts may be tenants, each with users of its own."""
-        parts = (request.get_host(), scope, str(self._message.key))
+        """The marker's name in the cache. Domains may be tenants, each with users of its own."""
+        domain, _ = split_domain_port(request.get_host())
+        parts = (domain, scope, str(self._message.key))
         return f"wsrequest.key.{sha256(repr(parts).encode()).hexdigest()}"
 
     def _look(self) -> bool:
