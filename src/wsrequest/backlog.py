@@ -163,6 +163,9 @@ class Backlog:
             self._order_busy = False
         self._a_place_is_free()
         self.start()
+        if self.empty:  # idle again, perhaps for hours: an empty deque or dict keeps its memory
+            self._waiting = self._in_order = None
+            self._by_id = self._by_id or {}
 
     def discard(self) -> list[Exchange]:
         """Forget what waits: nobody will read its answer."""
