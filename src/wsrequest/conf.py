@@ -92,6 +92,8 @@ class Settings:
     idempotency_ttl: int = 600
     #: ... and in which of CACHES.
     idempotency_cache: str = "default"
+    #: Seconds for which a repeat waits for the answer to the first request; then 409.
+    idempotency_wait: float = 30
     #: Announced in ``hello``; a client that negotiated a subprotocol and is silent for two is closed (4201).
     ping_interval: float | None = 20
     #: Dotted path to what is told the figures: a class with the methods of ``wsrequest.metrics.Metrics``, or an object.
@@ -113,6 +115,7 @@ _FLOATS = {
     "expiring_notice",
     "grace_time",
     "handshake_timeout",
+    "idempotency_wait",
     "idle_anonymous_timeout",
     "messages_per_second",
     "ping_interval",

@@ -24,11 +24,12 @@ def watched(settings: Settings) -> Iterator[type[WatchedCache]]:
     settings.ROOT_URLCONF = "tests.once.urls"
     settings.CACHES = {"default": {"BACKEND": "tests.once.caches.WatchedCache"}}
     runs.clear()
+    cache = caches["default"]
     WatchedCache.looks = Tally()
     WatchedCache.broken.clear()
     WatchedCache.in_transaction.clear()
     yield WatchedCache
-    caches["default"].clear()
+    cache.clear()
     # Of a view that was cancelled, the key is given back after its client was answered.
     deadline = time.monotonic() + PATIENCE
     while once._leaders:

@@ -9,6 +9,8 @@ from tests.project.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework.authtoken"]
 
+WSREQUEST = {"IDEMPOTENCY_WAIT": float(os.environ.get("WSREQUEST_TEST_WAIT", "30"))}
+
 ROOT_URLCONF = "tests.once.urls"
 
 CACHES = {

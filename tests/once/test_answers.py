@@ -16,7 +16,6 @@ from tests.once.urls import runs
 from tests.project.gates import Gate
 from tests.support.memory import connection
 from tests.support.server import ServerThread
-from wsrequest.lifecycle import once
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -294,9 +293,9 @@ async def test_without_the_cache_nothing_runs(server: ServerThread, prefix: str)
 
 @pytest.mark.parametrize("prefix", BOTH)
 async def test_an_answer_that_can_not_be_kept_is_given_and_nothing_runs_again(
-    server: ServerThread, prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    server: ServerThread, prefix: str, settings: Settings, caplog: Any
 ) -> None:
-    monkeypatch.setattr(once, "LONGEST_WAIT", 0.1)
+    settings.WSREQUEST = {"IDEMPOTENCY_WAIT": 0.1}
     WatchedCache.broken.add("set")
     async with opened(server) as peer:
         assert (await ask(peer, f"{prefix}run/x/"))["data"] == {"run": 1}

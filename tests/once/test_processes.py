@@ -168,7 +168,7 @@ async def test_what_a_process_did_that_died_is_not_done_again(
     async with opened(mortal) as peer:
         await peer.send(post(url, key=slug))
         assert await asyncio.to_thread(mortal.killed) == signal.SIGKILL
-    heir = new_process(WSREQUEST_TEST_PATIENCE="0.3")
+    heir = new_process(WSREQUEST_TEST_WAIT="0.3")
     try:
         async with opened(heir) as peer:
             answer = await ask(peer, url, key=slug)

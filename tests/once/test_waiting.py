@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from tests.once.caches import WatchedCache
 from tests.once.support import BOTH, HEADERS, ask, is_replay, opened, post, without_mark
@@ -114,9 +115,9 @@ async def test_the_timeout_of_a_repeat_is_its_own(
 
 @pytest.mark.parametrize("prefix", BOTH)
 async def test_it_waits_for_so_long_only(
-    server: ServerThread, gate: Gate, prefix: str, monkeypatch: pytest.MonkeyPatch
+    server: ServerThread, gate: Gate, prefix: str, settings: Settings
 ) -> None:
-    monkeypatch.setattr(once, "LONGEST_WAIT", 0.1)
+    settings.WSREQUEST = {"IDEMPOTENCY_WAIT": 0.1}
     url = f"{prefix}gate/{gate.name}/"
     async with opened(server) as peer:
         await peer.send(post(url))

@@ -23,13 +23,9 @@ from rest_framework.viewsets import ViewSet
 from tests.project.api import TokenAuthentication
 from tests.project.gates import gates
 from tests.project.models import Note
-from wsrequest.lifecycle import once
 
 #: How often each view ran; under a name in the url.
 runs: Counter[str] = Counter()
-
-if patience := os.environ.get("WSREQUEST_TEST_PATIENCE"):
-    once.LONGEST_WAIT = float(patience)
 
 
 def answer(name):

@@ -35,9 +35,6 @@ from wsrequest.protocol.messages import SAFE_METHODS, Request
 #: Runs a synchronous function on the message's thread, or on any.
 Hop = Callable[..., Awaitable[Any]]
 
-#: Seconds for which a repeat waits at most, before it is answered 409.
-LONGEST_WAIT = 30.0
-
 #: Seconds between two looks at the cache, while another process runs the request: they grow.
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.02, 1.5, 0.5
 
@@ -97,7 +94,7 @@ class Once:
         timeouts = (settings.request_timeout, message.timeout and message.timeout / 1000)
         # At its timeout the request is answered 504: a second later nobody waits for what is found here.
         waits = [timeout + 1 for timeout in timeouts if timeout is not None]
-        self._patience = min([LONGEST_WAIT, *waits])
+        self._patience = min([settings.idempotency_wait, *waits])
         self._deadline = 0.0
         self._pause = FIRST_PAUSE
         self._name = ""
