@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.utils import translation
+from django.views.debug import ExceptionReporter
 
 from tests.project.gates import gates
 
@@ -34,6 +35,13 @@ def note(request):
         }
     )
     request.websocket.state["met"] = True
+
+
+def note_with_report(request):
+    """And what the administrators would be sent, had it failed."""
+    note(request)
+    reporter = ExceptionReporter(request, RuntimeError, RuntimeError(), None)
+    seen[-1]["report"] = reporter.get_traceback_text()
 
 
 async def anote(request):

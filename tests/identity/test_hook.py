@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.identity import hooks
 from tests.identity.test_limits import log_in
-from tests.identity.ways import cookie_of, session_of
+from tests.identity.ways import cookie_of, session_of, token_entry
 from tests.project.gates import Gate
 from tests.support.client import SUBPROTOCOL, Peer, connect
 from tests.support.server import ServerThread
@@ -308,3 +308,19 @@ async def test_the_token_of_the_slot_is_the_one_it_sees(
     async with connect(server.ws, headers={"Authorization": expired}):
         pass
     assert [seen["headers"].get("authorization") for seen in hooks.seen] == ["JWT a", None]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_token_among_the_subprotocols_is_in_no_report_of_an_error(
+    server: ServerThread, settings: Settings, place: int
+) -> None:
+    """Django blackens Authorization there, and knows nothing of subprotocols."""
+    settings.WSREQUEST = {"HANDSHAKE": f"{HERE}.note_with_report"}
+    offered = [SUBPROTOCOL]
+    offered.insert(place, token_entry("hush"))
+    async with connect(server.ws, subprotocols=offered):
+        (seen,) = hooks.seen
+    assert seen["headers"]["authorization"] == "JWT hush"
+    assert seen["headers"]["sec-websocket-protocol"] == SUBPROTOCOL
+    assert "hush" not in seen["report"]
+    assert token_entry("hush") not in seen["report"]

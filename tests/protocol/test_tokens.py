@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsrequest.errors import BadToken
-from wsrequest.protocol.tokens import TOKEN_ENTRY, expiry, token_among
+from wsrequest.protocol.tokens import TOKEN_ENTRY, expiry, token_among, without_tokens
 
 
 def base64url(data: bytes, *, padded: bool = False) -> str:
@@ -110,3 +110,16 @@ def test_an_entry_that_holds_none_is_refused(text: str) -> None:
     with pytest.raises(BadToken) as caught:
         token_among(("wsrequest.v1.json", text))
     assert (caught.value.status, caught.value.close_code) == (400, 4000)
+
+
+@pytest.mark.parametrize(
+    ("header", "left"),
+    [
+        ("a, b", "a, b"),
+        (f"{TOKEN_ENTRY}YWJj", ""),
+        (f"{TOKEN_ENTRY}YWJj,a ,{TOKEN_ENTRY}ZGVm, b", "a, b"),
+        ("", ""),
+    ],
+)
+def test_what_a_header_offers_besides_tokens(header: str, left: str) -> None:
+    assert without_tokens(header) == left

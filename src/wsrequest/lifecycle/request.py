@@ -25,6 +25,7 @@ from django.utils.module_loading import import_string
 from wsrequest.protocol.body import payload
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.messages import CLIENT_HEADERS, Request
+from wsrequest.protocol.tokens import without_tokens
 
 if TYPE_CHECKING:
     from wsrequest.conf import Settings
@@ -194,14 +195,18 @@ class RequestFactory:
         return value if value.isascii() else _latin1(value)
 
     def opening(self, cookie: str = "") -> SocketRequest:
-        """The handshake itself as a GET, with all its headers."""
+        """The handshake itself as a GET, with all its headers; a token stands nowhere but in Authorization."""
         handshake = self.handshake
         request = self.build(Request(url=quote(handshake.path), method="GET"), cookie, trusted=True)
         request.META["QUERY_STRING"] = handshake.query_string.decode("latin-1")
         for name_bytes, value in handshake.headers:
             name = name_bytes.decode("latin-1").lower()
-            if "_" not in name and name not in ("cookie", "authorization"):  # these were judged
-                request.META.setdefault(_meta_key(name), value.decode("latin-1"))
+            if "_" in name or name in ("cookie", "authorization"):  # these were judged
+                continue
+            text = value.decode("latin-1")
+            if name == "sec-websocket-protocol":
+                text = without_tokens(text)
+            request.META.setdefault(_meta_key(name), text)
         return request
 
     def has_host_of(self, meta: Mapping[str, Any]) -> bool:

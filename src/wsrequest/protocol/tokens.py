@@ -52,6 +52,12 @@ def token_among(subprotocols: tuple[str, ...]) -> str | None:
     return None
 
 
+def without_tokens(header: str) -> str:
+    """What a Sec-WebSocket-Protocol header offers besides tokens: no report of an error would blacken those there."""
+    entries = (entry.strip() for entry in header.split(","))
+    return ", ".join(entry for entry in entries if not entry.startswith(TOKEN_ENTRY))
+
+
 def _from_base64url(text: str) -> bytes:
     """Padding may be missing, as it must in a JWT and in a subprotocol's name. Raises ValueError."""
     padded = text.encode("ascii") + b"=" * (-len(text) % 4)
