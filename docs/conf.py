@@ -6,6 +6,8 @@ import os
 from importlib import metadata
 
 import django
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
 django.setup()
@@ -29,7 +31,7 @@ autodoc_typehints = "description"
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(django|asgiref|prometheus_client|msgspec|asyncio|collections|concurrent|typing)\..*",
+        r"(django|asgiref|prometheus_client|msgspec|asyncio|collections|concurrent|http|typing)\..*",
     ),
     (
         r"py:class",
@@ -40,3 +42,8 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "django-websocket-request"
+
+
+def setup(app: Sphinx) -> None:
+    """Frames of bytes in the protocol are not highlighted."""
+    app.add_lexer("hex", TextLexer)

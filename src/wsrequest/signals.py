@@ -13,6 +13,6 @@ __all__ = ["connection_closed", "connection_opened"]
 #: A connection was opened; no request of it has run yet.
 connection_opened = Signal()
 
-#: A connection is gone; requests of it may still be running. Sent with ``code`` also: the close code where this side
-#: closed, None where the peer went away.
+#: A connection is gone; requests of it may still be running. It has ``code``, too, which is the close code where this
+#: side closed, and None where the peer went away.
 connection_closed = Signal()
