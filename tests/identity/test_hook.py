@@ -105,6 +105,15 @@ async def test_anything_else_than_a_yes_refuses(
 
 
 @pytest.mark.parametrize("prefix", ["", "a"])
+async def test_a_hook_that_returns_no_response_is_told_what_to_return(
+    server: ServerThread, settings: Settings, caplog: pytest.LogCaptureFixture, prefix: str
+) -> None:
+    settings.WSREQUEST = {"HANDSHAKE": f"{HERE}.{prefix}by_query"}
+    await refusal(f"{server.ws}?kind=false")
+    assert "The HANDSHAKE hook returned bool. Return None to let the connection in" in caplog.text
+
+
+@pytest.mark.parametrize("prefix", ["", "a"])
 @pytest.mark.parametrize("query", ["kind=json", "kind=stream&status=200", "status=204"])
 async def test_a_2xx_is_a_yes(
     server: ServerThread, settings: Settings, prefix: str, query: str

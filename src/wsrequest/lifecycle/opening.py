@@ -70,7 +70,15 @@ def _as_view(hook: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]
 
 
 def _yes_or(response: HttpResponseBase | None) -> HttpResponseBase:
-    return HttpResponse(status=204) if response is None else response
+    """Anything else is a mistake, and must not let anybody in. Without this, Django's middleware fails on it somewhere."""
+    if response is None:
+        return HttpResponse(status=204)
+    if not isinstance(response, HttpResponseBase):
+        raise TypeError(
+            f"The HANDSHAKE hook returned {type(response).__name__}. Return None to let the connection in, and a"
+            " response to refuse it, such as HttpResponseForbidden()."
+        )
+    return response
 
 
 @login_not_required
