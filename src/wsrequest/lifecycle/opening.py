@@ -70,7 +70,7 @@ def _as_view(hook: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]
 
 
 def _yes_or(response: HttpResponseBase | None) -> HttpResponseBase:
-    """Anything else is a mistake, and must not let anybody in. Without this, Django's middleware fails on it somewhere."""
+    """Anything else is a mistake, and must let nobody in. Without this, some middleware of Django's fails on it."""
     if response is None:
         return HttpResponse(status=204)
     if not isinstance(response, HttpResponseBase):
