@@ -147,10 +147,10 @@ def answered(connection: str, message: Request, status: int | None, seconds: flo
     """A request was answered, or (without a status) is not to be answered any more."""
     if request_log.isEnabledFor(logging.DEBUG):
         request_log.debug(
-            "%s %s answered %s in %.3f s%s",
+            "%s %s %s %.3f s%s",
             message.method,
             _path(message),
-            status,
+            "given up after" if status is None else f"answered {status} in",
             seconds,
             _ids(connection, message),
             extra=_facts(connection, message, status_code=status, duration=seconds),

@@ -235,7 +235,7 @@ async def test_a_request_that_nobody_waits_for_any_more(
         peer.abort()
     await server.connections_gone()
     (record,) = found("wsrequest.request", logging.DEBUG)
-    assert "answered None" in record.getMessage()
+    assert record.getMessage().startswith(f"GET '/agate/{gate.name}/' given up after ")
     assert record.status_code is None
 
 
