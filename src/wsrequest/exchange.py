@@ -52,6 +52,7 @@ class Exchange:
         "_task",
         "_timer",
         "_waits",
+        "abandoned",
         "era",
         "factory",
         "message",
@@ -63,6 +64,8 @@ class Exchange:
         self.factory = factory
         #: Which of the connection's credentials it bears; known when it starts.
         self.era = -1
+        #: Nobody wants the answer any more: a thread that has not begun with it need not. Any thread may look.
+        self.abandoned = False
         self._observer = session.observer
         # What the observer wants to know: when the message came, and whether it waits to run.
         self._arrived, self._waits = 0.0, False
@@ -130,6 +133,7 @@ class Exchange:
             self._session.learn(self.era, reply.identity, reply.status)
 
     def _interrupt(self) -> None:
+        self.abandoned = True
         if self._task is not None:
             # Not at once: a task that was never begun would not run its ``finally``.
             self._task.get_loop().call_soon(self._cancel_task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -9,10 +10,15 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from tests.project.gates import Gate
-from tests.support.client import connect
-from tests.support.memory import connection
+from tests.support.client import Message, connect
+from tests.support.memory import MemoryTransport, connection, settle
 from tests.support.server import ServerThread
+from wsrequest.conf import get_settings
+from wsrequest.errors import HandshakeTimedOut
+from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.protocol.handshake import Handshake
 from wsrequest.registry import registry
+from wsrequest.session import Session
 
 
 @pytest.mark.parametrize("politely", [True, False])
@@ -100,3 +106,68 @@ async def test_a_peer_that_leaves_at_once(server: ServerThread) -> None:
         async with connect(server.ws, seed=True) as peer:
             peer.abort()
     await server.connections_gone()
+
+
+async def two_ids(transport: MemoryTransport) -> set[int]:
+    """Of the next two answers, in one frame or in two."""
+    answers: list[Message] = []
+    while len(answers) < 2:
+        frame = await transport.pull()
+        answers += frame if isinstance(frame, list) else [frame]
+    return {answer["id"] for answer in answers}
+
+
+@pytest.mark.parametrize("reason", ["cancel", "timeout", "gone"])
+async def test_what_no_thread_has_begun_with_is_not_run_for_nobody(
+    new_gate: Callable[[], Gate], reason: str
+) -> None:
+    """A crowd that asks, gives up and comes again must not leave work behind each time."""
+    busy, unwanted = new_gate(), new_gate()
+    async with connection(workers=1) as first, connection(pool=first.pool) as second:
+        first.transport.push({"id": 1, "url": f"/gate/{busy.name}/"})
+        await busy.entered.reached(1)
+        timeout = 1 if reason == "timeout" else None
+        second.transport.push({"id": 1, "url": f"/gate/{unwanted.name}/", "timeout": timeout})
+        if reason == "gone":
+            await settle()
+            await second.leave()
+        else:
+            if reason == "cancel":
+                second.transport.push({"cancel": 1})
+            expected = {"cancel": 499, "timeout": 504}[reason]
+            assert (await second.transport.pull())["status"] == expected
+        first.transport.push({"id": 2, "url": "/hello/"})
+        await settle()
+        assert first.pool.waiting == 2
+        busy.open()
+        assert await two_ids(first.transport) == {1, 2}
+        assert not second.session._backlog.running  # its place is free again
+    assert unwanted.entered.count == 0
+
+
+async def test_a_handshake_that_no_thread_has_begun_with_is_not_run_for_nobody(
+    new_gate: Callable[[], Gate], settings: Settings
+) -> None:
+    settings.WSREQUEST = {
+        "HANDSHAKE": "tests.identity.hooks.at_gate",
+        "HANDSHAKE_TIMEOUT": 0.01,
+    }
+    busy, unwanted = new_gate(), new_gate()
+    async with connection(workers=1) as peer:
+        peer.transport.push({"id": 1, "url": f"/gate/{busy.name}/"})
+        await busy.entered.reached(1)
+        handshake = Handshake(
+            path="/ws/",
+            headers=((b"host", b"testserver"),),
+            query_string=f"gate={unwanted.name}".encode(),
+        )
+        runner = PoolRunner(peer.pool, asyncio.get_running_loop())
+        session = Session(handshake, MemoryTransport(), runner, get_settings())
+        with pytest.raises(HandshakeTimedOut):
+            await session.open()
+        session.leave()
+        peer.transport.push({"id": 2, "url": "/hello/"})
+        await settle()
+        busy.open()
+        assert await two_ids(peer.transport) == {1, 2}
+    assert unwanted.entered.count == 0

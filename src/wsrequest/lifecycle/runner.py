@@ -70,6 +70,9 @@ class Sink(Protocol):
     resource any more, ``finished``.
     """
 
+    #: Nobody wants the answer any more: a request that has not begun yet need not. Looked at by any thread.
+    abandoned: bool
+
     def running(self, task: asyncio.Task[None]) -> None:
         """This task does the work from now on. It may be cancelled once it has begun."""
 
@@ -97,13 +100,16 @@ class PoolRunner:
         self.loop = loop
 
     def start(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
-        """Run the call in a copy of ``context``. A synchronous view can't be stopped; for anything else ``sink`` is
-        told the task."""
+        """Run the call in a copy of ``context``. A synchronous view can't be stopped once a thread has begun with it;
+        for anything else ``sink`` is told the task."""
         if call.is_async:
             self._start_task(self._run_async(call, sink), context, call, sink)
             return
 
         def job(worker: Worker) -> None:
+            if sink.abandoned:
+                self._bridge.call(sink.finished)
+                return
             own_context = context.copy()
             try:
                 outcome = own_context.run(_run_sync, call, self.pool, worker)
@@ -231,9 +237,11 @@ class _Answer:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.reply: asyncio.Future[Reply] = loop.create_future()
+        self.abandoned = False
         self._task: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
+        self.abandoned = True
         if self._task is not None:
             # Not at once: a task that was never begun would not run its ``finally``.
             self._task.get_loop().call_soon(self._task.cancel)
