@@ -62,6 +62,7 @@ class Recorder:
         self.heads: list[Reply] = []
         self.chunks: list[bytes] = []
         self.ends = 0
+        self.abandoned = False
         self.task: asyncio.Task[None] | None = None
         self.done = asyncio.Event()
         self.begun = asyncio.Event()

@@ -746,10 +746,30 @@ def test_who_comes_late_waits_for_one_job_of_each_lane(make_pool: MakePool) -> N
     queue = Queue(make_pool(1))
     flood, late = Lane(), Lane()
     queue.add("flood", flood, 3)
-    queue.add("late", late)
     queue.add("none", None)
+    queue.add("late", late)
     queue.run()
-    assert queue.order == ["flood0", "late0", "none0", "flood1", "flood2"]
+    assert queue.order == ["flood0", "late0", "flood1", "none0", "flood2"]
+
+
+def test_jobs_without_a_lane_that_never_end_keep_no_lane_waiting(make_pool: MakePool) -> None:
+    """As handshakes do, while many open connections: each comes before the one in front of it is done."""
+    pool, lane = make_pool(1), Lane()
+    queue = Queue(pool)
+    queue.add("first", lane)
+    others = Done(20)
+
+    def handshake(worker: Worker) -> None:
+        queue.order.append("handshake")
+        others.one()
+        if others.left:
+            pool.submit(handshake)
+
+    pool.submit(handshake)
+    queue.add("second", lane)
+    queue.run()
+    others.wait()
+    assert queue.order.index("second0") <= 3
 
 
 def test_a_lane_has_no_credit_for_the_time_in_which_it_was_empty(make_pool: MakePool) -> None:

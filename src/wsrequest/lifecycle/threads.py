@@ -121,11 +121,13 @@ class WorkerPool:
         self._lock = threading.RLock()
 
     def submit(self, job: Job, lane: Lane | None = None) -> None:
-        """Run the job on any thread; jobs of one lane start in the order of the calls, and so do jobs that have none.
-        Raises RuntimeError once closed."""
-        turn = self._turn
-        if lane is not None:
-            turn = max(turn, lane.next)
+        """Run the job on any thread; jobs of one lane start in the order of the calls. Raises RuntimeError once
+        closed."""
+        if lane is None:
+            # In the present one, handshakes without end would keep the next one from coming.
+            turn = self._turn + 1
+        else:
+            turn = max(self._turn, lane.next)
             lane.next = turn + 1
             if turn > self._last_turn:
                 self._last_turn = turn
