@@ -78,6 +78,10 @@ test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limi
 quick: $(VENV)/.dev ## Run tests without coverage or browser: make quick ARGS="-k name"
 	@$(BIN)/python -X dev -m pytest -m "not browser" $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Send a real server any frame, ten times as many as `make test` does (FUZZ=... for more)
+	@FUZZ=$${FUZZ:-10} $(BIN)/python -X dev -m pytest tests/session/test_any_frame.py $(ARGS)
+
 .PHONY: architecture
 architecture: $(VENV)/.dev ## Run the test of who may import whom
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py

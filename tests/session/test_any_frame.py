@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +21,8 @@ PATIENCE = 20
 CLOSE_CODES = {*range(4000, 4300), 1002, 1007, 1009}
 GOOD_ID = 2**53 - 1
 GOOD = {"id": GOOD_ID, "url": "/hello/"}
+#: Without an id: answered after all others that have none.
+LAST = {"url": "/echo/?the-last-one"}
 MSGPACK = "wsrequest.v1.msgpack"
 
 
@@ -40,6 +44,7 @@ class Client:
                 compression=None,
                 max_size=None,
                 proxy=None,
+                ping_interval=None,
             )
             self._socket = self._opening.__enter__()
             if self._subprotocols:
@@ -55,25 +60,37 @@ class Client:
         self.open()
         try:
             self._socket.send(frame)
-            self._socket.send(msgspec.msgpack.encode(GOOD) if self._packs else json.dumps(GOOD))
-            return self._until(self.expected_answers(frame)[0])
+            for message in (GOOD, LAST):
+                self._socket.send(
+                    msgspec.msgpack.encode(message) if self._packs else json.dumps(message)
+                )
+            return self._until(self._messages(frame))
         except ConnectionClosed:
             code = self._socket.protocol.close_code
             self.close()
             return int(code)
 
-    def _until(self, expected: int) -> list[dict[str, Any]]:
+    def _until(self, messages: list[Any]) -> list[dict[str, Any]]:
+        """What comes up to the answers of all that was asked: of GOOD, of LAST (and of all before it that had no id),
+        and of each id."""
         answers: list[dict[str, Any]] = []
-        good = None
-        while good is None or len(answers) < expected:
+        awaited = Counter(
+            message["id"]
+            for message in messages
+            if isinstance(message, dict) and message.get("url") and is_id(message.get("id"))
+        )
+        pending = {"good", "last"}
+        while pending or +awaited:
             value = self._receive()
             assert self._subprotocols or isinstance(value, dict)
             for message in value if isinstance(value, list) else [value]:
                 if message.get("id") == GOOD_ID and message.get("data") == "hello":
-                    good = message
+                    pending.remove("good")
+                elif "the-last-one" in str(message.get("data")):
+                    pending.remove("last")
                 else:
                     answers.append(message)
-        assert good["status"] == 200
+                    awaited[id_of(message)] -= 1
         return answers
 
     def _receive(self) -> Any:
@@ -84,11 +101,29 @@ class Client:
     def expected_answers(self, frame: str | bytes) -> tuple[int, int]:
         """How many there are at least and at most: one for each message, but a good `cancel` or `pong` asks for
         none."""
-        try:
-            messages = _unpacked(frame) if self._packs else _parsed(frame)
-        except (ValueError, RecursionError, msgspec.DecodeError):
-            return 1, 1
+        messages = self._messages(frame)
         return sum(not may_be_silent(message) for message in messages), len(messages)
+
+    def _messages(self, frame: str | bytes) -> list[Any]:
+        """A frame that can't be read at all is one message."""
+        try:
+            return _unpacked(frame) if self._packs else _parsed(frame)
+        except (ValueError, RecursionError, msgspec.DecodeError):
+            return [None]
+
+
+def is_id(value: object) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return 1 <= value < 2**53
+    return isinstance(value, str) and len(value) <= 64
+
+
+def id_of(answer: dict[str, Any]) -> object:
+    """The id that an answer is about: of a duplicate, the one that was sent twice."""
+    data = answer.get("data")
+    if answer.get("id", True) is None and isinstance(data, dict):
+        return data.get("id")
+    return answer.get("id")
 
 
 def _parsed(frame: str | bytes) -> list[Any]:
@@ -197,6 +232,8 @@ MESSAGES = st.fixed_dictionaries(
         ),
         "encoding": st.one_of(st.sampled_from(["base64", "text"]), SCALARS),
         "token": SCALARS,
+        "timeout": st.one_of(st.integers(1, 5000), SCALARS),
+        "key": SCALARS,
         "cancel": SCALARS,
         "ping": SCALARS,
         "pong": SCALARS,
@@ -218,8 +255,17 @@ FRAMES = st.one_of(
 )
 
 
-@settings(max_examples=150)
+#: `make fuzz` has it be more.
+TIMES = int(os.environ.get("FUZZ", "1"))
+
+
+@settings(max_examples=150 * TIMES)
 @given(frame=FRAMES)
+@example(frame="[]")
+@example(frame="0")
+@example(frame="[null, 0, [], {}]")
+@example(frame='{"id": 9223372036854775808, "url": "/hello/"}')
+@example(frame='{"id": 1, "url": "/nowhere/", "id": 2, "url": "/hello/"}')
 @example(frame="[" * 100_000)
 @example(frame='{"url": "/echo/", "data": ' + "[" * 100_000 + "]" * 100_000 + "}")
 @example(frame='{"url":' * 100_000)
@@ -266,7 +312,7 @@ def packing_client(process: ServerProcess) -> Iterator[Client]:
     opened.close()
 
 
-@settings(max_examples=200)
+@settings(max_examples=200 * TIMES)
 @given(
     frame=st.one_of(
         PACKED_FRAMES, BROKEN_PACKED_FRAMES, st.binary(max_size=200), st.text(max_size=20)
@@ -274,6 +320,11 @@ def packing_client(process: ServerProcess) -> Iterator[Client]:
 )
 @example(frame=b"")
 @example(frame="")
+@example(frame=b"\x90")
+@example(frame=b"\x00")
+@example(frame=b"\x82\xa3url\xa7/hello/\xa2id\xcf\x80\x00\x00\x00\x00\x00\x00\x00")
+@example(frame=b"\x82\xa3url\xa7/hello/\xa2i")
+@example(frame=b"\x82\xa3url\xa7/hel")
 @example(frame=b"\x91" * 100_000)
 @example(frame=TO_ECHO + b"\x91" * 100_000 + b"\xc0")
 @example(frame=b"\x81\xa3url" * 100_000)
