@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -84,7 +85,14 @@ INSTRUMENTS = (
 
 def metrics_in_force(settings: Settings) -> Metrics | None:
     """What ``WSREQUEST["METRICS"]`` names, made once in a process; None where nothing is to be measured."""
-    return None if settings.metrics is None else _made(settings.metrics)
+    if settings.metrics is None:
+        return None
+    with _making:
+        return _made(settings.metrics)
+
+
+# Two handshakes may be the first ones, and a metrics library takes a name once only.
+_making = threading.RLock()  # reentrant: importing somebody's metrics may come back here
 
 
 @functools.cache

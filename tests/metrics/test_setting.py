@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
 import pytest
 from django.test import override_settings
 
-from wsrequest.conf import get_settings, problems
+from tests.metrics.recorder import PATIENCE, Recorder
+from wsrequest.conf import Settings, get_settings, problems
+from wsrequest.metrics import metrics_in_force
 
 HERE = "tests.metrics.recorder"
 WANTED = (
@@ -44,3 +50,29 @@ def test_anything_else_is_said(path: object, problem: str) -> None:
     with override_settings(WSREQUEST={"METRICS": path}):
         (found,) = problems()
     assert found.startswith(f"WSREQUEST['METRICS'] {problem}")
+
+
+class Slow(Recorder):
+    """Two of these would take each other's names."""
+
+    begun = threading.Semaphore(0)
+    go_on = threading.Event()
+    made: ClassVar[list[Slow]] = []
+
+    def __init__(self) -> None:
+        self.made.append(self)
+        self.begun.release()
+        assert self.go_on.wait(PATIENCE)
+        super().__init__()
+
+
+def test_a_class_is_made_once_whoever_comes_first() -> None:
+    settings = Settings(metrics=f"{__name__}.Slow")
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(metrics_in_force, settings) for _ in range(4)]
+        assert Slow.begun.acquire(timeout=PATIENCE)
+        another = Slow.begun.acquire(timeout=0.2)
+        Slow.go_on.set()
+        assert not another
+        assert len({future.result(PATIENCE) for future in asked}) == 1
+    assert len(Slow.made) == 1
