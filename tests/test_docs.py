@@ -287,12 +287,15 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in headings(there), target
 
 
-def test_the_readme_names_test_files_that_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/[\w./]+)`", text)
+@pytest.mark.parametrize("page", ["README.md", "docs/topics/limits.md"])
+def test_the_tests_that_are_named_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w./]+)(?:::(\w+))?`", text)
     assert named
-    for path in named:
+    for path, function in named:
         assert (ROOT / path).is_file(), path
+        if function:
+            assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), function
 
 
 # --- the reference is whole ----------------------------------------------------------------------
