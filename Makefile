@@ -135,7 +135,7 @@ bench-connections: $(VENV)/.dev ## Measure: memory of a connection, thousands of
 .PHONY: docs
 docs: $(VENV)/.dev ## Build the documentation into build/docs; a warning fails
 	$(call step,Documentation)
-	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
+	@$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
 	@printf '  build/docs/index.html\n'
 
 .PHONY: clean
