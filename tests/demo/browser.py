@@ -54,7 +54,7 @@ class Visitor:
         self.complaints: list[str] = []
         self.requests: list[Request] = []
         self.sockets: list[WebSocket] = []
-        self.received: list[str] = []  # frames
+        self.received: list[str] = []  # frames, over the newest socket
         page.on("console", self.hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self.note_request)
@@ -103,6 +103,7 @@ class Visitor:
 
     def note_socket(self, socket: WebSocket) -> None:
         self.sockets.append(socket)
+        self.received = []
         socket.on("framereceived", self.note_frame)
 
     def note_frame(self, payload: str | bytes) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEEDED = 7
+PATIENCE = 30  # seconds that an answer may take on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def demo(running_demo: DemoServer) -> DemoServer:
 @pytest.fixture(scope="session")
 def login_cookies(running_demo: DemoServer) -> httpx.Cookies:
     """One login for all tests: checking a password is slow on purpose."""
-    with httpx.Client(base_url=running_demo.url) as client:
+    with httpx.Client(base_url=running_demo.url, timeout=PATIENCE) as client:
         assert log_in(client, "demo", "demo").status_code == 302
         return client.cookies
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.demo.conftest import SEEDED, log_in
+from tests.demo.conftest import PATIENCE, SEEDED, log_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ ADAS = 3  # a seeded snippet that belongs to somebody else
 
 @pytest.fixture
 def visitor(demo: DemoServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=demo.url) as client:
+    with httpx.Client(base_url=demo.url, timeout=PATIENCE) as client:
         yield client
 
 

@@ -86,7 +86,6 @@ def frames(visitor: Visitor):
 
 async def test_everything_comes_over_one_websocket(visitor):
     visitor.sockets.clear()
-    visitor.received.clear()
     await visitor.page.reload()
     await expect(titles(visitor)).to_have_count(SEEDED)
     await visitor.page.get_by_role("link", name="Fan in two channels").click()

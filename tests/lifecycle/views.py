@@ -13,7 +13,7 @@ from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.db import connection
+from django.db import connection, connections
 from django.http import (
     FileResponse,
     Http404,
@@ -405,6 +405,8 @@ async def background(request: HttpRequest) -> HttpResponse:
     async def work() -> None:
         await asyncio.to_thread(stage.may_leave.wait, 20)
         await User.objects.acreate(username="later")
+        # It has outlived its request, and nobody else closes it.
+        await sync_to_async(connections.close_all)()
         stage.left.set()
 
     Background.task = asyncio.create_task(work())
