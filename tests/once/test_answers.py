@@ -232,10 +232,10 @@ async def test_a_peer_that_was_cut_off_gets_its_answer(
         await peer.leave()
         gate.open()
         await gate.left.reached(1)
-    async with connection(headers=HEADERS) as peer:
-        peer.transport.push(message)
-        answer = await peer.transport.pull()
-        assert (answer["data"], is_replay(answer)) == ({"run": 1}, True)
+        async with connection(headers=HEADERS, pool=peer.pool) as again:
+            again.transport.push(message)
+            answer = await again.transport.pull()
+            assert (answer["data"], is_replay(answer)) == ({"run": 1}, True)
     assert gate.cancelled.count == 0
 
 
@@ -255,6 +255,19 @@ async def test_so_does_one_that_comes_back_before_the_view_has_ended(
         answer = await peer.answer(1)
         assert (answer["data"], is_replay(answer)) == ({"run": 1}, True)
     assert gate.cancelled.count == 0
+
+
+async def test_who_is_cut_off_has_no_more_time_than_others(
+    database: None, gate: Gate, settings: Settings
+) -> None:
+    """Else whoever sends a key and leaves could keep views waiting for ever."""
+    settings.WSREQUEST = {"REQUEST_TIMEOUT": 0.5}
+    async with connection(headers=HEADERS) as peer:
+        peer.transport.push(post(f"/agate/{gate.name}/"))
+        await gate.entered.reached(1)
+        await peer.leave()
+        assert gate.cancelled.count == 0
+        await gate.cancelled.reached(1)
 
 
 async def test_the_answer_is_kept_for_so_long_only(

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from math import ceil
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -27,10 +27,13 @@ from django.http.response import HttpResponseBase
 from wsrequest import log
 from wsrequest.conf import get_settings
 from wsrequest.errors import KeyBusy, KeyReused, WSRequestError
+from wsrequest.lifecycle.hop import hop_anywhere
 from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.kept import KeptAnswer, keep, read
 from wsrequest.lifecycle.scope import fingerprint_of, scope_of, user_scope
 from wsrequest.protocol.messages import SAFE_METHODS, Request
+
+T = TypeVar("T")
 
 #: Runs a synchronous function on the message's thread, or on any.
 Hop = Callable[..., Awaitable[Any]]
@@ -71,6 +74,14 @@ def early_answer(
     """The innermost ``process_view`` of a synchronous chain."""
     once = request.__dict__.get(_ATTRIBUTE)
     return None if once is None else once.enter(request, view, args, kwargs)
+
+
+async def off_loop(function: Callable[..., T], *args: Any) -> T:
+    """Settle or free a request on a thread, also when those of the pool have ended."""
+    try:
+        return await hop_anywhere(function, *args)
+    except RuntimeError:
+        return await asyncio.to_thread(function, *args)
 
 
 class Once:

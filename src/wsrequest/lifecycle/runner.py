@@ -34,6 +34,7 @@ from wsrequest.lifecycle.hop import (
     settle,
 )
 from wsrequest.lifecycle.identity import identity_of
+from wsrequest.lifecycle.once import off_loop
 from wsrequest.lifecycle.parts import (
     async_parts,
     carried_locals,
@@ -182,7 +183,7 @@ class PoolRunner:
         finally:
             try:
                 if call.once is not None and call.once.entered:
-                    await hop_anywhere(call.once.free)
+                    await off_loop(call.once.free)
             finally:
                 thread.release()
 
@@ -327,19 +328,19 @@ async def _answer_async(call: Call, sink: Sink) -> None:
         raise
     except BaseException as error:  # noqa: BLE001 (as in a thread: not even sys.exit() ends the loop)
         if call.once is not None:
-            await hop_anywhere(call.once.free)
+            await off_loop(call.once.free)
         sink.fail(_failure(error, call))
         return
     try:
         if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
             parts = async_parts(response) if response.is_async else thread_parts(response)
             if call.once is not None:  # a stream is not kept
-                await hop_anywhere(call.once.free)
+                await off_loop(call.once.free)
             await _pump(parts, response, call, sink)
             return
         answer = response
         if call.once is not None:
-            answer = await hop_anywhere(call.settle, request, response)
+            answer = await off_loop(call.settle, request, response)
         if call.is_laborious(answer):
             sink.respond(await hop_anywhere(call.reply, answer))
         else:
