@@ -54,6 +54,7 @@ def check_idempotency_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessag
         return [
             Error(
                 f"WSREQUEST['IDEMPOTENCY_CACHE'] is {alias!r}, and CACHES has no such entry.",
+                hint=f"Name one of these: {', '.join(map(repr, django_settings.CACHES))}.",
                 id="wsrequest.E003",
             )
         ]

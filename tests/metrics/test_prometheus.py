@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,10 +20,22 @@ from tests.project.gates import Gate
 from tests.support.client import connect
 from tests.support.server import ServerProcess, ServerThread
 from wsrequest import WebSocketRequest
+from wsrequest.conf import problems
 from wsrequest.contrib.prometheus import PrometheusMetrics, _forget_the_dead
 from wsrequest.metrics import INSTRUMENTS
 
 PATH = "wsrequest.contrib.prometheus.PrometheusMetrics"
+
+
+def test_without_the_client_library_the_check_says_what_to_install(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WSREQUEST = {"METRICS": PATH}
+    assert problems() == []
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.delitem(sys.modules, "wsrequest.contrib.prometheus")
+    (problem,) = problems()
+    assert problem.endswith('pip install "django-websocket-request[prometheus]"')
 
 
 @pytest.fixture

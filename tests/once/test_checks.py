@@ -25,6 +25,7 @@ def test_e003_for_a_cache_that_is_not_there(settings: Settings) -> None:
     assert error.msg == (
         "WSREQUEST['IDEMPOTENCY_CACHE'] is 'shared', and CACHES has no such entry."
     )
+    assert error.hint == "Name one of these: 'default'."
     assert found(deploy=True) == ["wsrequest.E003"]
     settings.CACHES = {**settings.CACHES, "shared": settings.CACHES["default"]}
     assert found() == []

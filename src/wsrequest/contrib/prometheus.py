@@ -17,13 +17,20 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from wsrequest.conf import get_settings
 from wsrequest.lifecycle.request import SocketRequest
 from wsrequest.metrics import INSTRUMENTS, Instrument, metrics_in_force
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        "Prometheus's client library is not installed:"
+        ' pip install "django-websocket-request[prometheus]"'
+    ) from missing
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
