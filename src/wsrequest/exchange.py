@@ -104,15 +104,20 @@ class Exchange:
 
     def stop(self) -> None:
         """The peer is gone. An exchange that has ended already is only clearing up, and must not be disturbed; one that
-        has a key goes on: its answer is kept for the peer that asks for it again."""
+        has a key goes on, for as long as it may take: its answer is kept for the peer that asks for it again."""
         if not self._ended:
             self._ended = True
-            self._stop_timer()
             if not self._streaming:
                 self._tell(None)
             safe = self.message.key is None or self.message.method in SAFE_METHODS
             if safe or self._streaming:  # a stream is kept for nobody
+                self._stop_timer()
                 self._interrupt()
+
+    def drop(self) -> None:
+        """The peer is gone, and this one has not begun: it never will."""
+        self.stop()
+        self._stop_timer()
 
     def _give_up(self, error: WSRequestError) -> None:
         self._cut_short(error)
@@ -215,6 +220,7 @@ class Exchange:
             self._tell_of(error)
 
     def finished(self) -> None:
+        self._stop_timer()
         try:
             if not self._ended:
                 # Whatever went wrong (a view that cancels its own task, say), every id is answered exactly once.

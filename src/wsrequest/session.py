@@ -304,7 +304,7 @@ class Session:
         self._gone = True
         self.outbox.discard()
         for exchange in self._backlog.discard():
-            exchange.stop()
+            exchange.drop()
 
     def _abandon(self) -> None:
         """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""

@@ -13,10 +13,10 @@ from tests.once.caches import WatchedCache
 from tests.once.urls import runs
 from tests.project.gates import PATIENCE, Tally
 from tests.support.database import database, tables
-from tests.support.fixtures import gate, new_gate, server
+from tests.support.fixtures import advance, gate, new_gate, server
 from wsrequest.lifecycle import once
 
-__all__ = ["database", "gate", "new_gate", "server", "tables", "watched"]
+__all__ = ["advance", "database", "gate", "new_gate", "server", "tables", "watched"]
 
 
 @pytest.fixture(autouse=True)

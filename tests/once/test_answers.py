@@ -14,6 +14,7 @@ from tests.once.caches import WatchedCache
 from tests.once.support import BOTH, HEADERS, KEY, ask, is_replay, opened, post, without_mark
 from tests.once.urls import runs
 from tests.project.gates import Gate
+from tests.support.fixtures import Advance
 from tests.support.memory import connection
 from tests.support.server import ServerThread
 
@@ -205,19 +206,21 @@ async def test_so_does_one_that_takes_too_long(server: ServerThread, gate: Gate)
 
 @pytest.mark.parametrize("ended", ["cancel", "timeout"])
 async def test_a_synchronous_view_runs_on_and_its_answer_is_kept(
-    server: ServerThread, gate: Gate, ended: str
+    database: None, gate: Gate, advance: Advance, ended: str
 ) -> None:
     url = f"/gate/{gate.name}/"
-    async with opened(server) as peer:
-        await peer.send(post(url, **({"timeout": 100} if ended == "timeout" else {})))
+    async with connection(headers=HEADERS) as peer:
+        peer.transport.push(post(url, timeout=5000))
         await gate.entered.reached(1)
         if ended == "cancel":
-            await peer.send({"cancel": 1})
-        assert (await peer.answer(1))["status"] == (499 if ended == "cancel" else 504)
-        await peer.send(post(url, id=2))
+            peer.transport.push({"cancel": 1})
+        else:
+            advance(5)
+        assert (await peer.transport.pull())["status"] == (499 if ended == "cancel" else 504)
+        peer.transport.push(post(url, id=2))
         await WatchedCache.looks.reached(1)
         gate.open()
-        answer = await peer.answer(2)
+        answer = await peer.transport.pull()
         assert (answer["data"], is_replay(answer)) == ({"run": 1}, True)
 
 
@@ -258,16 +261,16 @@ async def test_so_does_one_that_comes_back_before_the_view_has_ended(
 
 
 async def test_who_is_cut_off_has_no_more_time_than_others(
-    database: None, gate: Gate, settings: Settings
+    server: ServerThread, gate: Gate, settings: Settings
 ) -> None:
     """Else whoever sends a key and leaves could keep views waiting for ever."""
-    settings.WSREQUEST = {"REQUEST_TIMEOUT": 0.5}
-    async with connection(headers=HEADERS) as peer:
-        peer.transport.push(post(f"/agate/{gate.name}/"))
+    settings.WSREQUEST = {"REQUEST_TIMEOUT": 1}
+    async with opened(server) as peer:
+        await peer.send(post(f"/agate/{gate.name}/"))
         await gate.entered.reached(1)
-        await peer.leave()
-        assert gate.cancelled.count == 0
-        await gate.cancelled.reached(1)
+        peer.abort()
+    await server.connections_gone()
+    await gate.cancelled.reached(1)
 
 
 async def test_the_answer_is_kept_for_so_long_only(

@@ -171,3 +171,19 @@ async def test_a_handshake_that_no_thread_has_begun_with_is_not_run_for_nobody(
         busy.open()
         assert await two_ids(peer.transport) == {1, 2}
     assert unwanted.entered.count == 0
+
+
+async def test_no_timer_is_left_of_a_request_that_never_began(
+    gate: Gate, settings: Settings
+) -> None:
+    settings.WSREQUEST = {"MAX_IN_FLIGHT": 1, "REQUEST_TIMEOUT": 60}
+    async with connection() as peer:
+        peer.transport.push(
+            {"id": 1, "url": f"/agate/{gate.name}/"},
+            {"id": 2, "method": "POST", "url": "/hello/", "key": "a"},
+        )
+        await gate.entered.reached(1)
+        (waiting,) = peer.session._backlog.waiting
+        assert waiting._timer is not None
+        await peer.leave()
+        assert waiting._timer is None

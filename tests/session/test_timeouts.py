@@ -51,18 +51,20 @@ async def test_an_async_view_is_cancelled(gate: Gate, advance: Advance) -> None:
 
 
 async def test_a_sync_view_runs_on_and_keeps_its_place(
-    server: ServerThread, gate: Gate, settings: Settings
+    gate: Gate, advance: Advance, settings: Settings
 ) -> None:
     settings.WSREQUEST = {"MAX_IN_FLIGHT": 1}
-    async with connect(server.ws) as peer:
-        await peer.send({"id": 1, "url": f"/gate/{gate.name}/", "timeout": 100})
-        await gate.entered.reached(1)  # if need be after its time: it is on its way already
-        assert_timed_out(await peer.answer(1))
-        await peer.send({"id": 1, "url": "/hello/"})
-        await peer.still_answers()
+    async with connection() as peer:
+        peer.transport.push({"id": 1, "url": f"/gate/{gate.name}/", "timeout": 5000})
+        await gate.entered.reached(1)
+        advance(5)
+        assert_timed_out((await pulled(peer, 1))[0])
+        peer.transport.push({"id": 1, "url": "/hello/"})
+        await settle()
+        assert peer.session._backlog.waiting
         assert gate.left.count == 0
         gate.open()
-        assert (await peer.next())["data"] == "hello"
+        assert (await pulled(peer, 1))[0]["data"] == "hello"
 
 
 async def test_the_setting_holds_for_every_request(
@@ -160,29 +162,33 @@ async def test_without_ids_an_answer_waits_for_those_before_it(
 
 @pytest.mark.parametrize("view", ["gate", "agate"])
 async def test_the_queue_goes_on_when_the_view_at_its_head_has_ended(
-    server: ServerThread, gate: Gate, view: str
+    gate: Gate, advance: Advance, view: str
 ) -> None:
     """Requests without an id run one after the other: a synchronous view that was given up still runs."""
-    async with connect(server.ws) as peer:
-        await peer.send({"url": f"/{view}/{gate.name}/", "timeout": 50})
-        await peer.send({"url": "/hello/"})
-        assert_timed_out(await peer.next())
+    async with connection() as peer:
+        peer.transport.push({"url": f"/{view}/{gate.name}/", "timeout": 5000})
+        peer.transport.push({"url": "/hello/"})
+        await gate.entered.reached(1)
+        advance(5)
+        assert_timed_out((await pulled(peer, 1))[0])
         if view == "gate":
-            await peer.still_answers()
+            await settle()
+            assert peer.session._backlog.waiting
             gate.open()
-        assert (await peer.next())["data"] == "hello"
+        assert (await pulled(peer, 1))[0]["data"] == "hello"
 
 
 async def test_behind_a_view_that_does_not_end_the_queue_is_answered_all_the_same(
-    gate: Gate, settings: Settings
+    gate: Gate, advance: Advance, settings: Settings
 ) -> None:
-    settings.WSREQUEST = {"REQUEST_TIMEOUT": 0.02}
+    settings.WSREQUEST = {"REQUEST_TIMEOUT": 5}
     async with connection() as peer:
         for _ in range(3):
             peer.transport.push({"url": f"/gate/{gate.name}/"})
+        await gate.entered.reached(1)
+        advance(5)
         for answer in await pulled(peer, 3):
             assert_timed_out(answer)
-        await gate.entered.reached(1)
         assert gate.entered.count == 1
         gate.open()
 
@@ -199,17 +205,20 @@ async def test_a_stream_that_has_begun_has_all_the_time(gate: Gate, view: str) -
         assert (await pulled(peer, 2))[1] == {"id": 1, "end": True}
 
 
-async def test_a_stream_that_is_late_is_no_stream(gate: Gate, settings: Settings) -> None:
+async def test_a_stream_that_is_late_is_no_stream(
+    gate: Gate, advance: Advance, settings: Settings
+) -> None:
     """The view returns it when nobody wants it any more: its generator is closed without having begun."""
+    settings.ROOT_URLCONF = "tests.once.urls"
     settings.WSREQUEST = {"MAX_IN_FLIGHT": 1, "MAX_OUTBOX_BYTES": 10}
     async with connection(workers=1) as peer:
-        peer.pool.submit(lambda worker: gate.pass_())  # the only thread
+        peer.transport.push({"id": 1, "url": f"/gate-stream/{gate.name}/", "timeout": 5000})
         await gate.entered.reached(1)
-        peer.transport.push({"id": 1, "url": f"/chunks/{gate.name}/3/3/", "timeout": AT_ONCE})
+        advance(5)
         (answer,) = await pulled(peer, 1)
         assert_timed_out(answer)
         gate.open()
-        peer.transport.push({"id": 2, "url": "/hello/"})
+        peer.transport.push({"id": 2, "url": "/run/x/"})
         assert (await pulled(peer, 1))[0]["id"] == 2
 
 
