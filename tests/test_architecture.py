@@ -65,7 +65,9 @@ ROOMS = {
     "testing": Room(7),
     "checks": Room(7),
     "safety": Room(7, also=frozenset({"contrib"})),
-    "apps": Room(7, also=frozenset({"checks", "safety"})),  # where Django wants checks to be registered
+    "apps": Room(
+        7, also=frozenset({"checks", "safety"})
+    ),  # where Django wants checks to be registered
     "management": Room(7),
     "contrib": Room(7),
     "asgi": Room(8, only=frozenset({"transports"})),  # a door, nothing else

@@ -97,7 +97,9 @@ def test_it_must_be_a_dict(configured):
 
 
 INTEGERS = [
-    name for name in NAMES if name.startswith("MAX_") or name in ("WORKERS", "MESSAGE_BURST", "IDEMPOTENCY_TTL")
+    name
+    for name in NAMES
+    if name.startswith("MAX_") or name in ("WORKERS", "MESSAGE_BURST", "IDEMPOTENCY_TTL")
 ]
 NUMBERS = ["MESSAGES_PER_SECOND", "REQUEST_TIMEOUT", "HANDSHAKE_TIMEOUT", "IDLE_ANONYMOUS_TIMEOUT"]
 NUMBERS += ["EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT", "PING_INTERVAL"]
@@ -109,7 +111,11 @@ NUMBERS += ["EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT", "PING_INTERVAL"
         *[(name, 1) for name in INTEGERS],
         *[(name, None) for name in ("MAX_MESSAGE_BYTES", "MAX_DEPTH", "MAX_KEYS")],
         *[(name, value) for name in NUMBERS for value in (1, 0.5, 1e9)],
-        *[(name, None) for name in NUMBERS if name not in ("EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT")],
+        *[
+            (name, None)
+            for name in NUMBERS
+            if name not in ("EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT")
+        ],
         *[(name, None) for name in ("MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_USER")],
         ("MAX_CONNECTIONS_PER_ADDRESS", None),
         *[("HANDSHAKE", None), ("HANDSHAKE", "tests.project.views.hello"), ("METRICS", None)],
