@@ -16,12 +16,12 @@ SHORTEST_ROUND = 0.01
 
 class Rounds:
     """Looks after the heartbeats of all connections of one event loop, by one timer: a timer for each would cost more
-    memory than everything else that a silent connection has here. A watch is late by a round at most."""
+    memory than everything else that a silent connection has here. A watch is late by a round at most. All is to be
+    called on that loop, which is not kept here: it would live for ever."""
 
-    __slots__ = ("_due", "_loop", "_seconds", "_timer")
+    __slots__ = ("_due", "_seconds", "_timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._loop = loop
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._due: dict[int, set[Watch]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -46,15 +46,17 @@ class Rounds:
 
     def _plan(self) -> None:
         if self._due and self._timer is None:
-            number = int(self._loop.time() / self._seconds) + 1
-            self._timer = self._loop.call_at(number * self._seconds, self._make)
+            loop = asyncio.get_running_loop()
+            number = int(loop.time() / self._seconds) + 1
+            self._timer = loop.call_at(number * self._seconds, self._make)
 
     def _make(self) -> None:
         self._timer = None
-        present = int(self._loop.time() / self._seconds)
+        loop = asyncio.get_running_loop()
+        present = int(loop.time() / self._seconds)
         for number in [number for number in self._due if number <= present]:
             for watch in self._due.pop(number):
-                self._loop.call_soon(watch.look)
+                loop.call_soon(watch.look)
         self._plan()
 
 
@@ -66,7 +68,7 @@ def rounds_of(loop: asyncio.AbstractEventLoop, heartbeat: float) -> Rounds:
     seconds = max(heartbeat / ROUNDS, SHORTEST_ROUND)
     here = _rounds.setdefault(loop, {})
     if seconds not in here:
-        here[seconds] = Rounds(loop, seconds)
+        here[seconds] = Rounds(seconds)
     return here[seconds]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -79,3 +81,13 @@ async def test_who_left_just_as_his_round_came_is_not_closed(rounds: Rounds) -> 
     gone.watch.stop()
     gone.watch.look()
     assert not gone.closed.done()
+
+
+def test_a_loop_that_is_over_is_not_kept() -> None:
+    async def live() -> weakref.ref[asyncio.AbstractEventLoop]:
+        Watched().watch.stop()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(live())
+    gc.collect()
+    assert loop() is None
