@@ -131,3 +131,26 @@ async def test_a_cancel_in_the_same_frame_as_its_request(server: ServerThread, g
         gate.open()
         await peer.still_answers()
     await server.connections_gone()
+
+
+async def test_one_that_waits_for_its_turn_on_the_loop_never_starts(
+    server: ServerThread, gate: Gate, settings: Settings
+) -> None:
+    settings.WSREQUEST = {"MAX_IN_FLIGHT": 5, "MAX_QUEUED": 1}
+    async with connect(server.ws) as other, connect(server.ws) as peer:
+        await other.send({"id": 1, "url": f"/agate/{gate.name}/"})
+        await gate.entered.reached(1)
+        asked = [{"id": number, "url": f"/agate/{gate.name}/"} for number in range(1, 6)]
+        await peer.send(*asked, {"cancel": 5}, {"cancel": 4})
+        assert_cancelled(await peer.answer(5))
+        assert_cancelled(await peer.answer(4))
+        await gate.entered.reached(4)
+        await peer.still_answers()
+        assert gate.entered.count == 4
+        # Their places are free again.
+        await peer.send({"id": 4, "url": f"/agate/{gate.name}/"})
+        await peer.send({"id": 5, "url": f"/agate/{gate.name}/"})
+        await gate.entered.reached(6)
+        gate.open()
+        for number in range(1, 6):
+            assert (await peer.answer(number))["status"] == 200

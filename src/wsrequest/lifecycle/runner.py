@@ -10,11 +10,10 @@ import asyncio
 import atexit
 import contextvars
 import functools
-import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections
 from django.http import FileResponse, StreamingHttpResponse
@@ -44,7 +43,9 @@ from wsrequest.lifecycle.parts import (
 )
 from wsrequest.lifecycle.request import SocketRequest
 from wsrequest.lifecycle.response import Reply, has_body
-from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool
+from wsrequest.lifecycle.sink import Answer, Sink
+from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool, let_others_run
+from wsrequest.lifecycle.turns import Turns
 
 T = TypeVar("T")
 
@@ -59,38 +60,6 @@ EXIT_TIME = 5.0
 READY_AT_ONCE = 10
 GIVE_WAY = 0.00002
 
-#: Gives up the interpreter and the processor, for as long as anybody else wants them.
-let_others_run: Callable[[], None] = getattr(os, "sched_yield", functools.partial(time.sleep, 0))
-
-
-class Sink(Protocol):
-    """Who is told what became of a request. Everything is called on the loop.
-
-    First ``running``, where there is a task that can be cancelled; then either ``respond`` or ``fail`` or (``begin``,
-    ``chunk``..., ``end``), unless the task was cancelled; and at the very end, when the request holds no thread and no
-    resource any more, ``finished``.
-    """
-
-    #: Nobody wants the answer any more: a request that has not begun yet need not. Looked at by any thread.
-    abandoned: bool
-
-    def running(self, task: asyncio.Task[None]) -> None:
-        """This task does the work from now on. It may be cancelled once it has begun."""
-
-    def respond(self, reply: Reply) -> None: ...
-
-    def fail(self, error: WSRequestError) -> None: ...
-
-    async def begin(self, head: Reply) -> None:
-        """The head of a stream. Raises CancelledError where nobody wants it any more."""
-
-    async def chunk(self, chunk: bytes) -> None:
-        """Returns when there is room for the next one."""
-
-    def end(self, error: WSRequestError | None) -> None: ...
-
-    def finished(self) -> None: ...
-
 
 class PoolRunner:
     """Runs calls for the connections of one event loop."""
@@ -98,13 +67,14 @@ class PoolRunner:
     def __init__(self, pool: WorkerPool, loop: asyncio.AbstractEventLoop) -> None:
         self.pool = pool
         self._bridge = Bridge(loop)
+        self._turns = Turns(loop)
         self.loop = loop
 
     def start(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
         """Run the call in a copy of ``context``. A synchronous view can't be stopped once a thread has begun with it;
         for anything else ``sink`` is told the task."""
         if call.is_async:
-            self._start_task(self._run_async(call, sink), context, call, sink)
+            self._turns.begin(call.lane, functools.partial(self._start_async, call, context, sink))
             return
 
         def job(worker: Worker) -> None:
@@ -131,7 +101,7 @@ class PoolRunner:
 
     async def answer(self, call: Call, context: contextvars.Context) -> Reply:
         """Run the call and wait for its answer; of a stream, for its head. Cancelled, it stops what can be stopped."""
-        answer = _Answer(self.loop)
+        answer = Answer(self.loop)
         self.start(call, context, answer)
         try:
             return await answer.reply
@@ -170,10 +140,21 @@ class PoolRunner:
         elif ready and self.pool.hogged:
             let_others_run()
 
-    def _start_task(self, work: Any, context: contextvars.Context, call: Call, sink: Sink) -> None:
-        task = self.loop.create_task(work, context=context.copy())
+    def _start_async(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
+        if sink.abandoned:
+            self._turns.ended(call.lane)
+            sink.finished()
+            return
+        task = self._start_task(self._run_async(call, sink), context, call, sink)
+        task.add_done_callback(lambda _: self._turns.ended(call.lane))
+
+    def _start_task(
+        self, work: Any, context: contextvars.Context, call: Call, sink: Sink
+    ) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self.loop.create_task(work, context=context.copy())
         task.add_done_callback(functools.partial(_task_done, call, sink))
         sink.running(task)
+        return task
 
     async def _run_async(self, call: Call, sink: Sink) -> None:
         thread = MessageThread(self.pool, self._bridge, lane=call.lane)
@@ -231,43 +212,6 @@ class PoolRunner:
 
         worker.run_here(job)
         return await future
-
-
-class _Answer:
-    """The sink of who waits for an answer, and wants no more than its head."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.reply: asyncio.Future[Reply] = loop.create_future()
-        self.abandoned = False
-        self._task: asyncio.Task[None] | None = None
-
-    def stop(self) -> None:
-        self.abandoned = True
-        if self._task is not None:
-            # Not at once: a task that was never begun would not run its ``finally``.
-            self._task.get_loop().call_soon(self._task.cancel)
-
-    def running(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def respond(self, reply: Reply) -> None:
-        settle(self.reply, reply, None)
-
-    def fail(self, error: WSRequestError) -> None:
-        self.respond(Reply(error.status, {}))
-
-    async def begin(self, head: Reply) -> None:
-        self.respond(head)
-        raise asyncio.CancelledError
-
-    async def chunk(self, chunk: bytes) -> None:
-        """Never called: there is no stream after :meth:`begin`."""
-
-    def end(self, error: WSRequestError | None) -> None:
-        self.fail(error or ViewFailed())
-
-    def finished(self) -> None:
-        self.fail(ViewFailed())
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

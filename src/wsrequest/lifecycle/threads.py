@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import heapq
 import itertools
+import os
 import threading
 import time
 from collections import deque
@@ -26,6 +28,9 @@ SPARE_TIME = 10.0
 
 #: Jobs of one lane that wait, from which on it holds up the others.
 MANY_TURNS = 10
+
+#: Gives up the interpreter and the processor, for as long as anybody else wants them.
+let_others_run: Callable[[], None] = getattr(os, "sched_yield", functools.partial(time.sleep, 0))
 
 
 class Lane:
