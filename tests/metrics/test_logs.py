@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Iterator
+from traceback import TracebackException
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -275,6 +276,24 @@ async def test_a_transport_that_fails_is_an_error(found: Find) -> None:
     (record,) = found("wsrequest.connection", logging.ERROR)
     assert record.getMessage() == f"Connection {peer.session.id}: the transport failed"
     assert (record.connection_id, record.close_code) == (peer.session.id, 4105)
+
+
+@pytest.mark.parametrize("view", ["leave", "aleave"])
+async def test_no_secret_is_among_the_local_variables_of_a_traceback(
+    server: ServerThread, found: Find, view: str
+) -> None:
+    """Services that collect errors show these, by their repr()."""
+    headers = {"Cookie": f"sessionid={SECRET}", "Authorization": f"JWT {SECRET}"}
+    url = f"{server.ws}?token={SECRET}"
+    async with connect(url, headers=headers, origin=server.http) as peer:
+        asked = {"method": "POST", "data": {"password": SECRET}, "token": SECRET}
+        answer = await peer.request(f"/{view}/", **asked)
+        assert answer["status"] == 500
+    (record,) = found("wsrequest.request", logging.ERROR)
+    assert record.exc_info
+    shown = "".join(TracebackException(*record.exc_info, capture_locals=True).format())
+    assert "call = Call(" in shown
+    assert SECRET not in shown
 
 
 async def test_the_projects_own_timeout_is_worth_a_warning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -36,8 +36,9 @@ class Call:
     """
 
     factory: RequestFactory
-    message: Request
-    cookie: str
+    # Neither of these two is for a traceback with local variables.
+    message: Request = field(repr=False)
+    cookie: str = field(repr=False)
     trusted: bool
     omitted: frozenset[str]
     codec: Codec

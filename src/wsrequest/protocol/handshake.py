@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from wsrequest.errors import NoCommonVersion, OriginRefused
@@ -20,14 +20,15 @@ class Handshake:
     """
 
     path: str
-    headers: Sequence[tuple[bytes, bytes]] = ()
+    # Cookies and tokens are among these: they have no place in a traceback with local variables.
+    headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
     root_path: str = ""
-    subprotocols: tuple[str, ...] = ()
+    subprotocols: tuple[str, ...] = field(default=(), repr=False)
     secure: bool = False
     client: tuple[str, int] | None = None
     server: tuple[str, int] | None = None
     http_version: str = "1.1"
-    query_string: bytes = b""
+    query_string: bytes = field(default=b"", repr=False)
 
     def header(self, name: bytes) -> str | None:
         """The value of this header (name in lower case). Repeated ones are joined, and Cookie by "; " as in HTTP/2."""
