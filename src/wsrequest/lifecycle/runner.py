@@ -73,6 +73,7 @@ class PoolRunner:
     def start(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
         """Run the call in a copy of ``context``. A synchronous view can't be stopped once a thread has begun with it;
         for anything else ``sink`` is told the task."""
+        self._turns.asks(call.lane)
         if call.is_async:
             self._turns.begin(call.lane, functools.partial(self._start_async, call, context, sink))
             return
