@@ -283,7 +283,7 @@ async def test_no_secret_is_among_the_local_variables_of_a_traceback(
     server: ServerThread, found: Find, view: str
 ) -> None:
     """Services that collect errors show these, by their repr()."""
-    headers = {"Cookie": f"sessionid={SECRET}", "Authorization": f"JWT {SECRET}"}
+    headers = {"Cookie": f"remembered={SECRET}", "Authorization": f"JWT {SECRET}"}
     url = f"{server.ws}?token={SECRET}"
     async with connect(url, headers=headers, origin=server.http) as peer:
         asked = {"method": "POST", "data": {"password": SECRET}, "token": SECRET}
