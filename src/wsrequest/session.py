@@ -261,6 +261,8 @@ class Session:
                 self._credentials.replace(event.auth)
                 event = self.connection.send_accepted(event.id)
             await self.outbox.room()
+            if self._gone:
+                return
             if isinstance(event, InOrder):
                 await self._backlog.say(event)
             else:

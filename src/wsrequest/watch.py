@@ -139,7 +139,7 @@ class Watch:
 
     def _plan_idle(self) -> None:
         timeout = self._settings.idle_anonymous_timeout
-        if self._anonymous and timeout is not None:
+        if self._anonymous and timeout is not None and self._idle is None:
             self._idle = self._loop.call_later(timeout, self._close, 4011)
 
     def look(self) -> None:

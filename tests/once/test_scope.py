@@ -236,3 +236,22 @@ def test_what_a_request_is() -> None:
     assert fingerprint("/run/x/?a=1") != fingerprint("/run/x/?a=2")
     huge = int("9" * 4000)
     assert fingerprint(data=huge) != fingerprint(data=huge - 1)
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+@pytest.mark.parametrize("name", ["X-Api-Key", "x-tenant", "X-Auth-Token"])
+async def test_headers_tell_clients_apart(server: ServerThread, prefix: str, name: str) -> None:
+    async with opened(server) as peer, opened(server) as other:
+        url = f"{prefix}run/x/"
+        assert not is_replay(await ask(peer, url, headers={name: "one"}))
+        assert not is_replay(await ask(other, url, headers={name: "two"}))
+        assert is_replay(await ask(other, url, headers={name: "one"}))
+    assert runs["x"] == 2
+
+
+@pytest.mark.parametrize("name", ["traceparent", "X-Request-Id", "X-CSRFToken"])
+async def test_other_headers_don_t(server: ServerThread, name: str) -> None:
+    async with opened(server) as peer:
+        assert not is_replay(await ask(peer, "/run/x/", headers={name: "one"}))
+        assert is_replay(await ask(peer, "/run/x/", headers={name: "two"}))
+    assert runs["x"] == 1

@@ -187,4 +187,6 @@ async def test_a_stream_after_a_wait(database: None, gate: Gate) -> None:
             found += frame if isinstance(frame, list) else [frame]
         assert {m["chunk"] for m in found if "chunk" in m} == {"run 1", "run 2"}
         await asyncio.to_thread(peer.pool.close, 20)
+        for worker in tuple(peer.pool.workers):  # a leased one ends when it is released
+            await asyncio.to_thread(worker.join, 20)
         assert not peer.pool.workers

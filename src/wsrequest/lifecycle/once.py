@@ -30,7 +30,7 @@ from wsrequest.errors import KeyBusy, KeyReused, WSRequestError
 from wsrequest.lifecycle.hop import hop_anywhere
 from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.kept import KeptAnswer, keep, read
-from wsrequest.lifecycle.scope import fingerprint_of, scope_of, user_scope
+from wsrequest.lifecycle.scope import credentials_of, fingerprint_of, scope_of, user_scope
 from wsrequest.protocol.messages import SAFE_METHODS, Request
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ class Once:
     def _named(self, request: HttpRequest, scope: str) -> str:
         """The marker's name in the cache. Domains may be tenants, each with users of its own."""
         domain, _ = split_domain_port(request.get_host())
-        parts = (domain, scope, str(self._message.key))
+        parts = (domain, scope, credentials_of(self._message), str(self._message.key))
         return f"wsrequest.key.{sha256(repr(parts).encode()).hexdigest()}"
 
     def _look(self) -> bool:

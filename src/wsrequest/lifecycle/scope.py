@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from hashlib import sha256
 from typing import Any
@@ -38,6 +39,22 @@ def scope_of(
     if session := parse_cookie(cookie).get(django_settings.SESSION_COOKIE_NAME):
         return f"session {session}"
     return f"address {request.META.get('REMOTE_ADDR', '')}"
+
+
+def credentials_of(message: Request) -> list[tuple[str, str]]:
+    """The message's own headers by which a project may tell clients or tenants apart without a user: an API key, say.
+
+    A header that a client changes from one try to the next must not be among them, or a repeat would be no repeat.
+    """
+    csrf = django_settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-").lower()
+    return sorted(
+        (name, value)
+        for name, value in (message.headers or {}).items()
+        if _TELLS_CLIENTS_APART(name) and name not in (csrf, "authorization", "idempotency-key")
+    )
+
+
+_TELLS_CLIENTS_APART = re.compile(r"key|token|secret|auth|tenant").search
 
 
 def user_scope(user: Any) -> str | None:
