@@ -17,6 +17,7 @@ from tests.support.client import connect
 from tests.support.memory import MemoryConnection, connection, settle
 from tests.support.server import ServerThread
 from wsrequest import conf
+from wsrequest.lifecycle.once import MOST_WAITING
 from wsrequest.registry import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,7 +228,8 @@ def test_every_limit_has_a_row() -> None:
     named = {name for row in rows() for name in re.findall(r"`([A-Z_]+)`", row[1])}
     limits = {name for name in conf.NAMES if name.startswith(("MAX_", "MESSAGE"))}
     assert named == limits | {name for name in conf.NAMES if name.endswith("_TIMEOUT")} | {
-        "PING_INTERVAL"
+        "IDEMPOTENCY_WAIT",
+        "PING_INTERVAL",
     }
 
 
@@ -239,6 +241,9 @@ def test_the_defaults_are_as_the_page_says() -> None:
         "": lambda text: float(text.replace(",", "")),
     }
     for _, setting, default, *_ in rows():
+        if setting == "none":  # a limit that is not to be changed
+            assert default == str(MOST_WAITING)
+            continue
         factor = 2 if setting.startswith("twice") else 10 if setting.startswith("ten times") else 1
         name = re.findall(r"`(.*)`", setting)[0].lower()
         number, _, unit = default.partition(" ")

@@ -27,7 +27,8 @@ Hook = Callable[..., Any]
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
-logger = logging.getLogger("wsrequest")
+#: Django's own: what is said here, its loader says.
+logger = logging.getLogger("django.request")
 
 
 class FusingHandler(BaseHandler):
@@ -63,14 +64,16 @@ class FusingHandler(BaseHandler):
             can_sync = getattr(middleware, "sync_capable", True)
             can_async = getattr(middleware, "async_capable", False)
             if not can_sync and not can_async:
-                raise RuntimeError(f"Middleware {path} must be sync_capable or async_capable.")
+                raise RuntimeError(
+                    f"Middleware {path} must have at least one of "
+                    "sync_capable/async_capable set to True."
+                )
             in_async_mode = can_async and (inner_is_async or not can_sync)
             handler = self._adapt(self.fuse(run, inner), inner_is_async, in_async_mode, path)
             try:
                 instance = middleware(handler)
             except MiddlewareNotUsed as unused:
-                if str(unused) and django_settings.DEBUG:
-                    logger.debug("MiddlewareNotUsed(%r): %s", path, unused)
+                _log_unused(path, unused)
                 continue
             if instance is None:
                 raise ImproperlyConfigured(f"Middleware factory {path} returned None.")
@@ -112,6 +115,13 @@ class FusingHandler(BaseHandler):
         return self.adapt_method_mode(
             to_async, handler, is_async, debug=django_settings.DEBUG, name=f"middleware {name}"
         )
+
+
+def _log_unused(path: str, unused: MiddlewareNotUsed) -> None:
+    if django_settings.DEBUG and str(unused):
+        logger.debug("MiddlewareNotUsed(%r): %s", path, unused)
+    elif django_settings.DEBUG:
+        logger.debug("MiddlewareNotUsed: %r", path)
 
 
 def _is_fusible(instance: Any) -> bool:
