@@ -67,7 +67,7 @@ chromium:
 test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limits
 	$(call step,Tests)
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
+	@PYTHONMALLOC=default $(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	$(call step,Coverage: at least 95 % of the package)
 	@$(BIN)/python -m coverage report
@@ -76,11 +76,11 @@ test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limi
 
 .PHONY: quick
 quick: $(VENV)/.dev ## Run tests without coverage or browser: make quick ARGS="-k name"
-	@$(BIN)/python -X dev -m pytest -m "not browser" $(ARGS)
+	@PYTHONMALLOC=default $(BIN)/python -X dev -m pytest -m "not browser" $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Send a real server any frame, ten times as many as `make test` does (FUZZ=... for more)
-	@FUZZ=$${FUZZ:-10} $(BIN)/python -X dev -m pytest tests/session/test_any_frame.py $(ARGS)
+	@FUZZ=$${FUZZ:-10} PYTHONMALLOC=default $(BIN)/python -X dev -m pytest tests/session/test_any_frame.py $(ARGS)
 
 .PHONY: architecture
 architecture: $(VENV)/.dev ## Run the test of who may import whom

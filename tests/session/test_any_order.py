@@ -326,4 +326,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=30)
+TestAnyOrder.settings = settings(max_examples=25, stateful_step_count=25)

@@ -229,11 +229,13 @@ async def test_no_place_that_becomes_free_is_given_to_who_is_gone(
         await gate.entered.reached(1)
         await settle()
         peer.transport.error = ConnectionResetError()
-        gate.open()  # its answer can't be sent; the second has begun by then
-        await gate.left.reached(2)
+        gate.open()  # its answer can't be sent; the second may have begun by then
+        await gate.left.reached(1)
         await peer.leave()
+        while peer.session._backlog.running:
+            await settle()
         assert (await run_elsewhere(peer))["status"] == 200
-    assert gate.entered.count == 2
+    assert gate.entered.count == gate.left.count <= 2
 
 
 async def run_elsewhere(peer: MemoryConnection) -> dict[str, Any]:
