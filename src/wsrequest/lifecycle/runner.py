@@ -133,12 +133,12 @@ class PoolRunner:
     def _give_way(self) -> None:
         """Let the loop send the answers that are ready, once they outnumber the jobs that are left: clients then have
         something to go on with meanwhile. By itself the interpreter lets the loop run every 5 ms only, and each busy
-        thread before it. Where one connection keeps all threads busy, the others would wait for that with each request:
-        so there the loop runs after each job, at a fifth more CPU."""
+        thread before it. Where one connection keeps all threads busy, others would wait for that with each
+        request of theirs: so there the loop runs after each job, at a fifth more CPU."""
         ready = self._bridge.waiting
         if ready >= READY_AT_ONCE and ready >= self.pool.waiting > 0:
             time.sleep(GIVE_WAY)
-        elif ready and self.pool.hogged:
+        elif ready and self.pool.hogged and self._turns.contended:
             let_others_run()
 
     def _start_async(self, call: Call, context: contextvars.Context, sink: Sink) -> None:

@@ -31,6 +31,11 @@ class Turns:
         self._requests: dict[Lane, int] = {}
         self._waiting: dict[Lane, deque[Callable[[], None]]] = {}
 
+    @property
+    def contended(self) -> bool:
+        """Whether several lanes have asked for something of late. Any thread may ask that."""
+        return self._loop.time() - self._changed <= PRESENT
+
     def asks(self, lane: Lane | None) -> None:
         """The lane has a request, of whatever kind."""
         if lane is not self._last and lane is not None:
@@ -48,7 +53,7 @@ class Turns:
         self._requests[lane] = requests + 1
         if lane in self._waiting:
             self._waiting[lane].append(start)
-        elif requests < AT_ONCE or self._loop.time() - self._changed > PRESENT:
+        elif requests < AT_ONCE or not self.contended:
             start()
         else:
             if not self._waiting:
