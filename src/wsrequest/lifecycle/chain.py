@@ -9,6 +9,7 @@ are Django's: its ``BaseHandler`` still runs the view.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 logger = logging.getLogger("django.request")
 
 
-class FusingHandler(BaseHandler):
+class FusingHandler(BaseHandler, ABC):
     """A chain in one mode; a subclass says what fused hooks look like in it."""
 
     if TYPE_CHECKING:  # Django's own, which its stubs leave out
@@ -43,9 +44,9 @@ class FusingHandler(BaseHandler):
     #: The mode of the chain.
     is_async = False
 
+    @abstractmethod
     def fuse(self, run: Sequence[Any], inner: Any) -> Any:
         """A handler that runs the hooks of these elements (the outermost first) around ``inner``."""
-        raise NotImplementedError
 
     def load(self, innermost: tuple[Any, ...] = (), outermost: tuple[Any, ...] = ()) -> list[Hook]:
         """Make the chain, as ``load_middleware`` does; returns the ``process_view`` hooks in their order.
