@@ -35,11 +35,13 @@ def identity_of(request: HttpRequest) -> Identity:
         user = user.__dict__["_wrapped"]
         if user is empty:
             user = None
+    session_user = attributes.get("_cached_user", attributes.get("_acached_user"))
+    if user is None and session_user is None:
+        return UNSET  # nobody asked: most requests end here
     in_session = _user_in(attributes.get("session"))
     if user is not None and getattr(user, "is_authenticated", False):
         key = getattr(user, "pk", None)
         return UNSET if key is None else Who(str(key), str(key) == in_session)
-    session_user = attributes.get("_cached_user", attributes.get("_acached_user"))
     if session_user is None:
         return UNSET
     # Who logs out in the view has been asked for before, and is in the session no more.
