@@ -26,6 +26,15 @@ def test_the_defaults():
         "max_keys": 10_000,
         "max_in_flight": 32,
         "max_queued": 128,
+        "max_subscriptions": 128,
+        "reauthorize_interval": 60,
+        "brokers": {
+            "default": {
+                "BACKEND": "wsrequest.push.brokers.memory.MemoryBroker",
+                "OPTIONS": {},
+            }
+        },
+        "topics": {},
         "request_timeout": None,
         "message_burst": 2_000,
         "messages_per_second": 1_000,
@@ -179,3 +188,70 @@ def test_all_that_is_wrong_is_said_at_once():
         assert len(problems()) == 2
         with pytest.raises(ConfigurationError, match=r"PATH.*WORKERS"):
             get_settings()
+
+
+@pytest.mark.parametrize(
+    ("brokers", "problem"),
+    [
+        ([], 'must be a dict that has "default".'),
+        ({"other": {"BACKEND": "x"}}, 'must be a dict that has "default".'),
+        ({"default": "x"}, "must have a dict with \"BACKEND\" (a dotted path) for 'default'."),
+        ({"default": {}}, "must have a dict with \"BACKEND\" (a dotted path) for 'default'."),
+        (
+            {"default": {"BACKEND": "x", "LOCATION": "y"}},
+            "has 'LOCATION' for 'default', where only BACKEND and OPTIONS mean something.",
+        ),
+        (
+            {"default": {"BACKEND": "x", "OPTIONS": "redis://"}},
+            "must have a dict as OPTIONS for 'default'.",
+        ),
+    ],
+)
+def test_brokers_that_can_not_be(brokers, problem):
+    with override_settings(WSREQUEST={"BROKERS": brokers}):
+        assert problems() == [f"WSREQUEST['BROKERS'] {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("topics", "problem"),
+    [
+        ([], "must be a dict of path patterns."),
+        ({1: {}}, "must have a string as each key, and a dict as each value."),
+        ({"/a/*": 1}, "must have a string as each key, and a dict as each value."),
+        (
+            {"/a/*": {"SIZE": 1}},
+            "has 'SIZE' for '/a/*'; known are HISTORY_SIZE, HISTORY_TTL, PRESENCE, SLOW, BROKER.",
+        ),
+        (
+            {"/a/*": {"HISTORY_SIZE": -1}},
+            "must have an integer of at least 0 as HISTORY_SIZE of '/a/*'.",
+        ),
+        (
+            {"/a/*": {"HISTORY_SIZE": True}},
+            "must have an integer of at least 0 as HISTORY_SIZE of '/a/*'.",
+        ),
+        (
+            {"/a/*": {"HISTORY_TTL": 0}},
+            "must have a number greater than 0 as HISTORY_TTL of '/a/*'.",
+        ),
+        ({"/a/*": {"PRESENCE": 1}}, "must have True or False as PRESENCE of '/a/*'."),
+        (
+            {"/a/*": {"SLOW": "drop"}},
+            'must have "resync", "latest" or "close" as SLOW of \'/a/*\'.',
+        ),
+        ({"/a/*": {"BROKER": "other"}}, "must have an alias in BROKERS as BROKER of '/a/*'."),
+    ],
+)
+def test_topics_that_can_not_be(topics, problem):
+    with override_settings(WSREQUEST={"TOPICS": topics}):
+        assert problems() == [f"WSREQUEST['TOPICS'] {problem}"]
+
+
+def test_topics_at_their_limits():
+    topics = {
+        "/a/*": {"HISTORY_SIZE": 0, "HISTORY_TTL": 0.1, "PRESENCE": True, "BROKER": "default"},
+        "/b/": {"SLOW": "latest"},
+    }
+    with override_settings(WSREQUEST={"TOPICS": topics}):
+        assert problems() == []
+        assert get_settings().topics == topics

@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -45,6 +45,10 @@ OMIT_RESPONSE_HEADERS = (
 )
 
 
+#: Nothing to install: within one process.
+BROKERS = {"default": {"BACKEND": "wsrequest.push.brokers.memory.MemoryBroker", "OPTIONS": {}}}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The values in force, in lower case. Times are seconds, sizes bytes, None is no limit."""
@@ -61,6 +65,14 @@ class Settings:
     max_depth: int | None = 64
     #: Keys in one object.
     max_keys: int | None = 10_000
+    #: Subscriptions of one connection; one more is answered 429.
+    max_subscriptions: int = 128
+    #: Seconds after which a subscription's permission is asked again.
+    reauthorize_interval: float = 60
+    #: Who carries events between processes: an alias for each broker, with its BACKEND and OPTIONS.
+    brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: BROKERS, hash=False)
+    #: A path pattern, as in ``fnmatch``, with what holds for topics that match it.
+    topics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     #: Requests that run at once on one connection...
     max_in_flight: int = 32
     #: ... and that wait there; past both the socket is not read.
@@ -106,7 +118,7 @@ class Settings:
 
 
 #: The keys of ``WSREQUEST``.
-NAMES = tuple(field.name.upper() for field in fields(Settings))
+NAMES = tuple(each.name.upper() for each in fields(Settings))
 
 _STRINGS = {"path", "token_scheme", "idempotency_cache"}
 _DOTTED_PATHS = {"handshake": ("__call__",), "metrics": ("count", "gauge", "gauge_add", "observe")}
@@ -119,9 +131,24 @@ _FLOATS = {
     "idle_anonymous_timeout",
     "messages_per_second",
     "ping_interval",
+    "reauthorize_interval",
     "request_timeout",
 }
-_MAY_BE_NONE = {field.name for field in fields(Settings) if "None" in str(field.type)}
+_MAY_BE_NONE = {each.name for each in fields(Settings) if "None" in str(each.type)}
+# What the settings of a topic pattern may be; what they mean stands in wsrequest.push.topics.
+_TOPIC_OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "HISTORY_SIZE": (
+        "an integer of at least 0",
+        lambda value: _is_number(value, int) and value >= 0,
+    ),
+    "HISTORY_TTL": (
+        "a number greater than 0",
+        lambda value: _is_number(value, int, float) and value > 0,
+    ),
+    "PRESENCE": ("True or False", lambda value: isinstance(value, bool)),
+    "SLOW": ('"resync", "latest" or "close"', lambda value: value in ("resync", "latest", "close")),
+    "BROKER": ("an alias in BROKERS", lambda value: value in _configured().get("BROKERS", BROKERS)),
+}
 
 
 def unknown_keys() -> list[Any]:
@@ -144,9 +171,9 @@ def problems() -> list[str]:
     if not isinstance(configured, Mapping):
         return ["WSREQUEST must be a dict."]
     found = []
-    for field in fields(Settings):
-        if (key := field.name.upper()) in configured:
-            problem = _problem(field.name, configured[key])
+    for each in fields(Settings):
+        if (key := each.name.upper()) in configured:
+            problem = _problem(each.name, configured[key])
             if problem:
                 found.append(f"WSREQUEST[{key!r}] {problem}")
     return found
@@ -170,9 +197,47 @@ def _problem(name: str, value: Any) -> str | None:
         if not (is_group and all(isinstance(header, str) for header in value)):
             return "must be a list of strings."
         return None
+    if name == "brokers":
+        return _brokers_problem(value)
+    if name == "topics":
+        return _topics_problem(value)
     kinds = (int, float) if name in _FLOATS else (int,)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
+    if not _is_number(value, *kinds) or not 0 < value < math.inf:
         return f"must be {'a number' if name in _FLOATS else 'an integer'} greater than 0."
+    return None
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _brokers_problem(brokers: Any) -> str | None:
+    if not isinstance(brokers, Mapping) or "default" not in brokers:
+        return 'must be a dict that has "default".'
+    for alias, broker in brokers.items():
+        if not isinstance(broker, Mapping) or not isinstance(broker.get("BACKEND"), str):
+            return f'must have a dict with "BACKEND" (a dotted path) for {alias!r}.'
+        if unknown := [key for key in broker if key not in ("BACKEND", "OPTIONS")]:
+            return (
+                f"has {unknown[0]!r} for {alias!r}, where only BACKEND and OPTIONS mean something."
+            )
+        if not isinstance(broker.get("OPTIONS", {}), Mapping):
+            return f"must have a dict as OPTIONS for {alias!r}."
+    return None
+
+
+def _topics_problem(topics: Any) -> str | None:
+    if not isinstance(topics, Mapping):
+        return "must be a dict of path patterns."
+    for pattern, options in topics.items():
+        if not isinstance(pattern, str) or not isinstance(options, Mapping):
+            return "must have a string as each key, and a dict as each value."
+        for key, value in options.items():
+            if key not in _TOPIC_OPTIONS:
+                return f"has {key!r} for {pattern!r}; known are {', '.join(_TOPIC_OPTIONS)}."
+            wanted, fits = _TOPIC_OPTIONS[key]
+            if not fits(value):
+                return f"must have {wanted} as {key} of {pattern!r}."
     return None
 
 
@@ -203,9 +268,19 @@ def get_settings() -> Settings:
     return Settings(**values)
 
 
+def when_changed(forget: Callable[[], None]) -> Callable[[], None]:
+    """Call this, too, whenever the setting has changed. Can be used as a decorator."""
+    _to_be_told.append(forget)
+    return forget
+
+
+_to_be_told: list[Callable[[], None]] = [get_settings.cache_clear]
+
+
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "WSREQUEST":
-        get_settings.cache_clear()
+        for forget in _to_be_told:
+            forget()
 
 
 setting_changed.connect(_forget, dispatch_uid="wsrequest.conf")

@@ -17,9 +17,12 @@
     ├── ExchangeError           a request that was not answered by its view
     │   ├── KeyBusy               409  the first request with this ``key`` still runs; ``retry_after``
     │   ├── KeyReused             422  this ``key`` was used for another request
+    │   ├── TooManySubscriptions  429  past MAX_SUBSCRIPTIONS
     │   ├── Cancelled             499  the client sent ``cancel``
+    │   ├── NotWatchable          501  SUBSCRIBE to a url that answers with a stream
     │   ├── ViewFailed            500  an exception got past Django's own handling
     │   ├── ShutDown              503  the server shut down before there was an answer
+    │   ├── BrokerUnavailable     503  the broker that carries events does not answer
     │   └── TimedOut              504  no answer began within ``timeout`` or REQUEST_TIMEOUT
     ├── HandshakeRefused        the WebSocket was not opened: an HTTP ``status`` or a ``close_code``
     │   ├── OriginRefused         403 / 4003
@@ -227,6 +230,31 @@ class KeyReused(ExchangeError):
     status = 422
     code = "key_reused"
     sentence = "This key was used for another request; choose another key."
+
+
+class TooManySubscriptions(ExchangeError):
+    """This connection has MAX_SUBSCRIPTIONS already."""
+
+    status = 429
+    code = "too_many_subscriptions"
+    sentence = "This connection has as many subscriptions as it may have; cancel one first."
+
+
+class NotWatchable(ExchangeError):
+    """The view answered SUBSCRIBE with a stream, which can't be the present state of anything."""
+
+    status = 501
+    code = "not_watchable"
+    sentence = "This url answers with a stream, which can't be subscribed to; send a GET."
+
+
+class BrokerUnavailable(ExchangeError):
+    """The broker that carries events did not take, or did not give, what was asked for in time."""
+
+    status = 503
+    code = "broker_unavailable"
+    sentence = "The broker that carries events does not answer; try again."
+    retry_after = 1
 
 
 class ShutDown(ExchangeError):

@@ -1,0 +1,1 @@
+"""Events: from whoever publishes, by a broker, to the subscriptions in every process."""

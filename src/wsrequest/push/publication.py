@@ -1,0 +1,71 @@
+"""What brokers carry: an event of a topic, and what is said in passing. Encoded once, by who says it."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+
+class Publication(Struct, omit_defaults=True, gc=False):
+    """An event. ``data`` is JSON text; ``to`` are the primary keys, as strings, of the users for whom it is (None: for
+    every subscriber)."""
+
+    event: str
+    data: Raw
+    to: frozenset[str] | None = None
+
+
+class Touched(Struct, tag="touch", tag_field="is", gc=False):
+    """Of a topic: what its GET answers has changed."""
+
+
+class Joined(Struct, tag="join", tag_field="is", gc=False):
+    """Of a topic: somebody is there now. ``member`` is JSON text, as subscribers are told it."""
+
+    member: Raw
+
+
+class Left(Struct, tag="leave", tag_field="is", gc=False):
+    """Of a topic: somebody is there no more."""
+
+    member: Raw
+
+
+class Noticed(Struct, tag="notice", tag_field="is", omit_defaults=True, gc=False):
+    """To connections: those of a user, one, or with neither all of them."""
+
+    event: str
+    data: Raw
+    user: str | None = None
+    connection: str | None = None
+
+
+class Dismissed(Struct, tag="disconnect", tag_field="is", omit_defaults=True, gc=False):
+    """To connections, those of a user or one: they are to be closed with this code."""
+
+    code: int
+    user: str | None = None
+    connection: str | None = None
+
+
+Word = Touched | Joined | Left | Noticed | Dismissed
+
+_encoder = msgspec.json.Encoder()
+_publications = msgspec.json.Decoder(Publication)
+_words = msgspec.json.Decoder(Word)
+
+
+def encoded(said: Publication | Word) -> bytes:
+    """As brokers carry it."""
+    return _encoder.encode(said)
+
+
+def publication_in(payload: bytes) -> Publication:
+    """Raises ValueError for what is none."""
+    return _publications.decode(payload)
+
+
+def word_in(payload: bytes) -> Word:
+    """Raises ValueError for what is none."""
+    word: Word = _words.decode(payload)
+    return word
