@@ -26,11 +26,12 @@ import msgspec
 import pytest
 from django.test import override_settings
 
-from wsrequest import conf, errors, session
+import wsrequest
+from wsrequest import conf, errors
 from wsrequest.asgi import get_asgi_application
 from wsrequest.lifecycle.request import CONNECTION_HEADERS
 from wsrequest.protocol.messages import DENIED_HEADERS, DENIED_PREFIXES
-from wsrequest.registry import registry
+from wsrequest.session.registry import registry
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
 SUBPROTOCOL = "wsrequest.v1.json"
@@ -432,7 +433,7 @@ def test_the_table_of_refusals_is_whole():
 
 def test_the_close_codes_that_are_sent_are_in_the_table():
     sent = {str(kind.close_code) for kind in descendants(errors.HandshakeRefused)}
-    for path in Path(session.__file__).parent.rglob("*.py"):
+    for path in Path(wsrequest.__file__).parent.rglob("*.py"):
         sent |= set(re.findall(r"[cC]lose(?:\(|, )(\d{4})\b", path.read_text(encoding="utf-8")))
     assert {"4011", "4029", "4105", "4200", "4201"} <= sent
     assert {code for code, built, *_ in rows("Close codes") if built == "yes"} == sent

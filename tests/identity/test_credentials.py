@@ -11,10 +11,10 @@ from django.utils.functional import SimpleLazyObject
 from msgspec import UNSET
 
 from wsrequest.conf import get_settings
-from wsrequest.credentials import NOBODY, Credentials
 from wsrequest.lifecycle.identity import Identity, Who, identity_of
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.session.credentials import NOBODY, Credentials
 
 SESSION, TOKEN = Who("7", by_session=True), Who("7", by_session=False)
 OTHER = Who("8", by_session=False)

@@ -16,12 +16,12 @@ from tests.identity.conftest import Configure
 from tests.identity.ways import WAYS, opened, replace_token, token_entry
 from tests.support.client import SUBPROTOCOL, connect
 from tests.support.server import ServerProcess
-from wsrequest import credentials
 from wsrequest.conf import get_settings
-from wsrequest.credentials import LOOK_AGAIN, NOBODY, Credentials
 from wsrequest.lifecycle.identity import Who
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.session import credentials
+from wsrequest.session.credentials import LOOK_AGAIN, NOBODY, Credentials
 
 # --- the clock by hand ---------------------------------------------------------------------------
 

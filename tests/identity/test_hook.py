@@ -18,7 +18,7 @@ from tests.project.gates import Gate
 from tests.support.client import SUBPROTOCOL, Peer, connect
 from tests.support.server import ServerThread
 from wsrequest.asgi import get_asgi_application
-from wsrequest.registry import registry
+from wsrequest.session.registry import registry
 
 HERE = "tests.identity.hooks"
 

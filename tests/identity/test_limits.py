@@ -16,7 +16,7 @@ from tests.support.server import ServerThread
 from wsrequest.conf import get_settings
 from wsrequest.errors import TooManyConnections
 from wsrequest.lifecycle.identity import Who
-from wsrequest.registry import Registry
+from wsrequest.session.registry import Registry
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 ADA = {"method": "POST", "headers": FORM, "data": {"name": "ada", "word": "secret"}}

@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.support.client import SUBPROTOCOL, Peer, connect
 from tests.support.server import ServerProcess, ServerThread
-from wsrequest.registry import registry
-from wsrequest.session import Session
+from wsrequest.session.registry import registry
+from wsrequest.session.session import Session
 
 WAYS = ("handshake", "subprotocol", "auth", "token", "header")
 

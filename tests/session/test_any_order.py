@@ -23,7 +23,7 @@ from tests.project.gates import Gate, gates
 from tests.support.memory import PATIENCE, MemoryConnection, settle
 from wsrequest.lifecycle.threads import WorkerPool
 from wsrequest.lifecycle.views import any_view_is_async
-from wsrequest.registry import registry
+from wsrequest.session.registry import registry
 
 LIMITS = {
     "MAX_IN_FLIGHT": 2,

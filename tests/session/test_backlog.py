@@ -14,10 +14,10 @@ from pytest_django.fixtures import Settings
 from tests.project.gates import Gate
 from tests.support.client import PATIENCE
 from tests.support.memory import MemoryConnection, connection, settle
-from wsrequest.backlog import Backlog
-from wsrequest.exchange import Exchange
-from wsrequest.outbox import Outbox
 from wsrequest.protocol.messages import Request
+from wsrequest.session.backlog import Backlog
+from wsrequest.session.exchange import Exchange
+from wsrequest.session.outbox import Outbox
 
 
 class Bench:
@@ -350,7 +350,7 @@ async def test_a_request_that_was_read_too_late_is_answered(gate: Gate, settings
 async def test_a_peer_that_does_not_read_is_not_waited_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsrequest.session.CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr("wsrequest.session.session.CLOSE_TIMEOUT", 0.05)
     async with connection() as peer:
         peer.transport.stall()
         peer.transport.push({"ping": 1})

@@ -17,8 +17,8 @@ from wsrequest.conf import get_settings
 from wsrequest.errors import HandshakeTimedOut
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.registry import registry
-from wsrequest.session import Session
+from wsrequest.session.registry import registry
+from wsrequest.session.session import Session
 
 
 @pytest.mark.parametrize("politely", [True, False])

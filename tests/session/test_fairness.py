@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.memory import connection
-from wsrequest.session import EVENTS_AT_ONCE
+from wsrequest.session.session import EVENTS_AT_ONCE
 
 MANY = 20 * EVENTS_AT_ONCE
 

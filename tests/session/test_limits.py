@@ -18,7 +18,7 @@ from tests.support.memory import MemoryConnection, connection, settle
 from tests.support.server import ServerThread
 from wsrequest import conf
 from wsrequest.lifecycle.once import MOST_WAITING
-from wsrequest.registry import registry
+from wsrequest.session.registry import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 

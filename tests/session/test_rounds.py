@@ -12,7 +12,7 @@ from wsrequest.conf import Settings
 from wsrequest.protocol.codec import Limits
 from wsrequest.protocol.connection import Connection
 from wsrequest.protocol.json import JSONCodec
-from wsrequest.watch import Rounds, Watch, rounds_of
+from wsrequest.session.watch import Rounds, Watch, rounds_of
 
 PATIENCE = 10.0
 HEARTBEAT = 0.02

@@ -20,10 +20,10 @@ from tests.project.gates import Gate
 from tests.support.client import connect
 from tests.support.memory import MemoryConnection, connection, settle
 from tests.support.server import ServerThread
-from wsrequest import shutdown as module
 from wsrequest.errors import ServerLeaving
-from wsrequest.registry import registry
-from wsrequest.shutdown import Shutdown, drain
+from wsrequest.session import shutdown as module
+from wsrequest.session.registry import registry
+from wsrequest.session.shutdown import Shutdown, drain
 
 PATIENCE = 20
 
@@ -367,8 +367,8 @@ def test_a_forked_process_ends_as_if_we_were_not_there() -> None:
     """And the process that it was forked from does not hear of it."""
     script = """
         import asyncio, os, signal, sys
-        from wsrequest.registry import registry
-        from wsrequest.shutdown import Shutdown
+        from wsrequest.session.registry import registry
+        from wsrequest.session.shutdown import Shutdown
 
         class Member:
             address = identity = None

@@ -15,7 +15,7 @@ from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.threads import WorkerPool
 from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.session import Session
+from wsrequest.session.session import Session
 
 PATIENCE = 20
 

@@ -11,7 +11,7 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from wsrequest.asgi import get_asgi_application
-from wsrequest.registry import registry
+from wsrequest.session.registry import registry
 from wsrequest.transports.asgi import ASGIApplication
 
 PATIENCE = 20

@@ -14,11 +14,11 @@ from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
 from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.metrics import metrics_in_force
-from wsrequest.observer import tell_of_refusal
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import TOKEN_ENTRY
-from wsrequest.session import Session
-from wsrequest.shutdown import shutdown
+from wsrequest.session.observer import tell_of_refusal
+from wsrequest.session.session import Session
+from wsrequest.session.shutdown import shutdown
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -88,7 +88,7 @@ class ASGIApplication:
 
 
 class ASGITransport:
-    """A session's :class:`~wsrequest.session.Transport` over ASGI's ``receive`` and ``send``."""
+    """A session's :class:`~wsrequest.session.session.Transport` over ASGI's ``receive`` and ``send``."""
 
     __slots__ = ("_receive", "_send", "peer_code")
 

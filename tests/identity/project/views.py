@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.tokens import AccessToken
 
-from wsrequest.registry import registry
+from wsrequest.session.registry import registry
 
 
 def _described(request, user):

@@ -11,10 +11,10 @@ from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply, text_data
-from wsrequest.observer import Observer
-from wsrequest.outbox import Outbox
 from wsrequest.protocol.connection import Connection
 from wsrequest.protocol.messages import SAFE_METHODS, Request
+from wsrequest.session.observer import Observer
+from wsrequest.session.outbox import Outbox
 
 
 class Owner(Protocol):

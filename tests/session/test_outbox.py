@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from wsrequest.outbox import Outbox
+from wsrequest.session.outbox import Outbox
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from wsrequest.exchange import Exchange
-    from wsrequest.outbox import Outbox
+    from wsrequest.session.exchange import Exchange
+    from wsrequest.session.outbox import Outbox
 
 
 #: Of an idle connection, which has no set of its own.

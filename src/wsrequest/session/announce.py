@@ -10,7 +10,7 @@ from django.dispatch import Signal
 from wsrequest import log
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.websocket import WebSocket
-from wsrequest.observer import Observer
+from wsrequest.session.observer import Observer
 from wsrequest.signals import connection_closed, connection_opened
 
 

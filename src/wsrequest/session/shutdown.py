@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from wsrequest.conf import get_settings
-from wsrequest.registry import Member, registry
+from wsrequest.session.registry import Member, registry
 
 logger = logging.getLogger("wsrequest")
 

@@ -15,13 +15,9 @@ from typing import Any, Protocol
 
 from msgspec import UNSET
 
-from wsrequest import log, terms
-from wsrequest.announce import Announcer
-from wsrequest.backlog import Backlog
+from wsrequest import log
 from wsrequest.conf import Settings
-from wsrequest.credentials import Credentials
 from wsrequest.errors import HandshakeTimedOut, HookRefused, TooManyConnections
-from wsrequest.exchange import Exchange
 from wsrequest.lifecycle.call import Call, OpeningCall
 from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity, Who
@@ -30,14 +26,19 @@ from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.threads import Lane
 from wsrequest.lifecycle.websocket import WebSocket
-from wsrequest.observer import observer_of
-from wsrequest.outbox import Outbox
 from wsrequest.protocol.connection import Close, Connection, InOrder
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
 from wsrequest.protocol.messages import Auth, Cancel, Request
 from wsrequest.protocol.tokens import token_among
-from wsrequest.registry import registry
-from wsrequest.watch import Watch
+from wsrequest.session import terms
+from wsrequest.session.announce import Announcer
+from wsrequest.session.backlog import Backlog
+from wsrequest.session.credentials import Credentials
+from wsrequest.session.exchange import Exchange
+from wsrequest.session.observer import observer_of
+from wsrequest.session.outbox import Outbox
+from wsrequest.session.registry import registry
+from wsrequest.session.watch import Watch
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
 #: at which WebSocket clients commonly stop reading.

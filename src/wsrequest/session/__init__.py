@@ -1,0 +1,1 @@
+"""One live connection: what it holds, what it owes, and what goes on between it and the lifecycle."""
