@@ -45,6 +45,7 @@ ROOMS = {
     "conf": Room(2),
     "log": Room(2),
     "metrics": Room(2, also=frozenset({"conf"})),
+    "events": Room(2),
     "lifecycle": Room(3),
     "push": Room(3),
     "signals": Room(2),

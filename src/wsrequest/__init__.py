@@ -9,13 +9,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsrequest.push.naming import topic
+    from wsrequest.push.sending import (
+        adisconnect,
+        anotify,
+        apublish,
+        atouch,
+        disconnect,
+        notify,
+        publish,
+        touch,
+    )
+    from wsrequest.push.targets import EVERYONE
     from wsrequest.transports.plain import WebSocketRequest
 
 __version__ = "1.0.0.dev0"
 
-__all__ = ["WebSocketRequest"]
+__all__ = [
+    "EVERYONE",
+    "WebSocketRequest",
+    "adisconnect",
+    "anotify",
+    "apublish",
+    "atouch",
+    "disconnect",
+    "notify",
+    "publish",
+    "topic",
+    "touch",
+]
 
-_HOMES = {"WebSocketRequest": "wsrequest.transports.plain"}
+_HOMES = {
+    "adisconnect": "wsrequest.push.sending",
+    "anotify": "wsrequest.push.sending",
+    "apublish": "wsrequest.push.sending",
+    "atouch": "wsrequest.push.sending",
+    "disconnect": "wsrequest.push.sending",
+    "EVERYONE": "wsrequest.push.targets",
+    "notify": "wsrequest.push.sending",
+    "publish": "wsrequest.push.sending",
+    "topic": "wsrequest.push.naming",
+    "touch": "wsrequest.push.sending",
+    "WebSocketRequest": "wsrequest.transports.plain",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,8 @@
     go to ``django.request`` as they do over HTTP.
 ``wsrequest``
     Everything else.
+``wsrequest.push``
+    ERROR for what a broker did not take after a commit.
 
 Records bear ``connection_id`` and ``message_id`` (``message`` is the name of a record's own text), and ``close_code``,
 ``status_code`` and ``duration`` (seconds) where these are known; the two ids stand in the text, too. What a client sent
@@ -27,6 +29,7 @@ from wsrequest.protocol.messages import Request
 
 connection_log = logging.getLogger("wsrequest.connection")
 request_log = logging.getLogger("wsrequest.request")
+push_log = logging.getLogger("wsrequest.push")
 
 #: Close codes that say that a limit was hit, or that the peer is to blame.
 LIMITS_HIT = {
@@ -206,6 +209,17 @@ def answer_lost(connection: str | None, message: Request, error: BaseException) 
         exc_info=error,
         extra=_facts(connection, message, status_code=500),
     )
+
+
+def not_sent(topic: str | None, error: BaseException) -> None:
+    """What waited for a commit could not be sent after it: nobody will hear it. Any thread may say so."""
+    if (omitted := throttle.admit(not_sent, time.monotonic())) is not None:
+        push_log.error(
+            "After a commit, the broker did not take %s%s",
+            "what is for connections" if topic is None else f"what is for {shown(topic)}",
+            _left_out(omitted),
+            exc_info=error,
+        )
 
 
 def _facts(

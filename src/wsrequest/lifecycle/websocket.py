@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from http.cookies import Morsel
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
-
+from wsrequest.events import checked_event, encoded_data
 from wsrequest.lifecycle.cookies import CookieJar
-from wsrequest.protocol.messages import RESERVED_EVENTS
 
 #: Hands a notice over: the event's name, and its data as JSON text.
 Deliver = Callable[[str, bytes], None]
@@ -59,17 +56,11 @@ class WebSocket:
         Raises ValueError for a name that is empty or belongs to subscriptions, for text that can't be UTF-8, and for
         NaN and circles in the data; TypeError for a name that is no ``str``, and for data that can't be JSON.
         """
-        if not isinstance(event, str):
-            raise TypeError(f"The name of an event is a str, not {type(event).__name__}.")
-        event.encode()
-        if not event or event in RESERVED_EVENTS:
-            raise ValueError(f"{event!r} can't be the name of an event.")
-        text = json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False, ensure_ascii=False)
-        encoded = text.encode()
+        name, encoded = checked_event(event), encoded_data(data)
         deliver = self._deliver
         if deliver is None:
             return False
-        deliver(event, encoded)
+        deliver(name, encoded)
         return True
 
     def __repr__(self) -> str:

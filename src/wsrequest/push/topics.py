@@ -27,6 +27,11 @@ def topic_of(url: str) -> str:
     return quote(unquote_to_bytes(path), safe=_SAFE)
 
 
+def own_topic(name: str) -> str:
+    """The topic of a name that is no URL: spelled in the same letters, and no two names alike."""
+    return quote(name, safe=_SAFE)
+
+
 class TopicOptions(Struct, frozen=True):
     """What ``WSREQUEST["TOPICS"]`` says of topics of one pattern."""
 
