@@ -9,7 +9,8 @@
 ``wsrequest``
     Everything else.
 ``wsrequest.push``
-    ERROR for what a broker did not take after a commit.
+    WARNING for a subscription whose connection does not read, and for what a broker carries and nobody can read; ERROR
+    for what a broker did not take after a commit.
 
 Records bear ``connection_id`` and ``message_id`` (``message`` is the name of a record's own text), and ``close_code``,
 ``status_code`` and ``duration`` (seconds) where these are known; the two ids stand in the text, too. What a client sent
@@ -211,6 +212,21 @@ def answer_lost(connection: str | None, message: Request, error: BaseException) 
     )
 
 
+def event_unreadable(topic: str, position: tuple[str, int]) -> None:
+    """A broker delivered something that is no event."""
+    if (omitted := throttle.admit(event_unreadable, time.monotonic())) is not None:
+        push_log.warning(
+            "Event %s:%d of %s can't be read%s", *position, shown(topic), _left_out(omitted)
+        )
+
+
+def word_unreadable(topic: str | None) -> None:
+    """A broker delivered something that can't be told to anybody."""
+    if (omitted := throttle.admit(word_unreadable, time.monotonic())) is not None:
+        about = "all processes" if topic is None else shown(topic)
+        push_log.warning("A signal to %s can't be read%s", about, _left_out(omitted))
+
+
 def not_sent(topic: str | None, error: BaseException) -> None:
     """What waited for a commit could not be sent after it: nobody will hear it. Any thread may say so."""
     if (omitted := throttle.admit(not_sent, time.monotonic())) is not None:
@@ -220,6 +236,27 @@ def not_sent(topic: str | None, error: BaseException) -> None:
             _left_out(omitted),
             exc_info=error,
         )
+
+
+def slow_consumer(connection: str | None, message: Request, policy: str) -> None:
+    """A connection does not read its events as fast as they come. Said once for each subscription."""
+    push_log.warning(
+        "The client of %s does not read as fast as events come: %s%s",
+        _path(message),
+        policy,
+        _ids(connection, message),
+        extra=_facts(connection, message),
+    )
+
+
+def broker_lost(address: str, why: BaseException) -> None:
+    """Events may be missed until it is back. ``address`` is without user and password."""
+    push_log.warning("The broker at %s is lost: %s: %.200s", address, type(why).__name__, why)
+
+
+def broker_back(address: str) -> None:
+    """Said once after each time that it was lost."""
+    push_log.warning("The broker at %s is back", address)
 
 
 def _facts(

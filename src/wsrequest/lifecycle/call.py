@@ -44,6 +44,8 @@ class Call:
     codec: Codec
     #: Where the connection's requests queue for a thread.
     lane: Lane | None = None
+    #: By which the request's view can name a topic; None for what subscribes to nothing.
+    subscription: Any = None
     #: Who the request was; known once there is a response.
     identity: Identity = UNSET
     #: What keeps a request with a key from running twice; made with the request.
@@ -57,6 +59,8 @@ class Call:
             return error
         except BadRequest:  # Django's own constructors, about the content type
             return self.reply(HttpResponseBadRequest())
+        if self.subscription is not None:
+            request._wsrequest_subscription = self.subscription
         if self.message.key is not None:
             self._expect_repeats(request)
         return request

@@ -55,6 +55,9 @@ class SocketRequest(ASGIRequest):
     #: A view that answers instead of the one that the URLconf names.
     own_view: Callable[[HttpRequest], Any] | None = None
 
+    #: By which the view of a SUBSCRIBE can name its topic; other requests have no such attribute.
+    _wsrequest_subscription: Any
+
     #: CsrfViewMiddleware and REST framework leave alone a request that bears this.
     _dont_enforce_csrf_checks: bool
 
@@ -209,6 +212,12 @@ class RequestFactory:
             request.META.setdefault(_meta_key(name), text)
         return request
 
+    @property
+    def likeness(self) -> frozenset[tuple[str, Any]]:
+        """What its requests have in common that an answer can depend on. Ports and ids of connections are not part of
+        it, though a view could look at them."""
+        return frozenset(item for item in self._meta.items() if item[0] not in _OF_ONE_CONNECTION)
+
     def has_host_of(self, meta: Mapping[str, Any]) -> bool:
         """Whether the connection's own headers say the host in this META."""
         own = self._meta
@@ -300,6 +309,9 @@ class RequestFactory:
         if path == prefix or path.startswith(f"{prefix}/"):
             return path, path[len(prefix) :] or "/", query
         return f"{prefix}/{path.replace('/', '', 1)}", path or "/", query
+
+
+_OF_ONE_CONNECTION = {"REMOTE_PORT", "wsrequest.connection"}
 
 
 def connection_only_headers(configured: Iterable[str] = ()) -> frozenset[str]:

@@ -27,6 +27,7 @@ from wsrequest.protocol.messages import (
     Auth,
     Cancel,
     ClientMessage,
+    Happening,
     HeaderRules,
     Id,
     Ping,
@@ -116,8 +117,17 @@ class Codec(ABC):
         return (self._message(bytes(part), limits) for part in parts[:most])
 
     @abstractmethod
-    def encode(self, message: ServerMessage) -> bytes:
+    def encode(self, message: ServerMessage | Happening) -> bytes:
         """One message."""
+
+    def tail(self, happening: Happening) -> bytes:
+        """What all subscribers are sent of an event, encoded once; each one's own :meth:`head` goes before it."""
+        return self.encode(happening)[1:]
+
+    @abstractmethod
+    def head(self, id: Id, fields: int, skip: int = 0) -> bytes:
+        """The beginning of the message whose :meth:`tail` has so many fields: the subscription's ``id``, and ``skip``
+        where there is something to skip."""
 
     @abstractmethod
     def frame(self, messages: list[bytes]) -> str | bytes:

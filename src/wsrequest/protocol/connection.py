@@ -29,11 +29,13 @@ from wsrequest.protocol.messages import (
     ClientMessage,
     Control,
     End,
+    Event,
     Notice,
     Ping,
     Pong,
     Request,
     Response,
+    Subscribed,
     check_token,
 )
 from wsrequest.protocol.rate import TokenBucket
@@ -56,7 +58,7 @@ class Close(NamedTuple):
 
 #: What a message asks for: start a request, cancel one, take over a token, close, send these bytes (an encoded
 #: message) back; or nothing.
-Event = Request | Cancel | Auth | Close | InOrder | bytes | None
+Received = Request | Cancel | Auth | Close | InOrder | bytes | None
 
 
 class Connection:
@@ -109,7 +111,7 @@ class Connection:
         #: Set when this side is about to close: the seconds after which a request refused now may be sent elsewhere.
         self.leaving: int | None = None
 
-    def receive(self, frame: str | bytes, now: float) -> Iterator[Event]:
+    def receive(self, frame: str | bytes, now: float) -> Iterator[Received]:
         """What each message of the frame asks for, in their order and made one by one. Raises nothing, whatever the
         frame holds."""
         self.heard(now)
@@ -155,8 +157,10 @@ class Connection:
         cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET,
         *,
         more: bool = False,
+        subscription: Subscribed | UnsetType = UNSET,
     ) -> bytes:
-        """The answer, or with ``more`` the head of a stream. Closes the exchange unless a stream follows."""
+        """The answer, or with ``more`` the head of a stream. Closes the exchange unless a stream or a subscription
+        follows."""
         message = self.codec.encode(
             Response(
                 id=UNSET if id is None else id,
@@ -166,9 +170,10 @@ class Connection:
                 encoding=encoding,
                 cookies=cookies,
                 more=more,
+                subscription=subscription,
             )
         )
-        if not more:
+        if not more and subscription is UNSET:
             self._close(id)  # only now: what can't be encoded must still be answered
         return message
 
@@ -178,8 +183,23 @@ class Connection:
             Chunk(id=UNSET if id is None else id, chunk=chunk, encoding=encoding)
         )
 
+    def send_event(self, event: Event) -> bytes:
+        """What one subscription alone is sent."""
+        return self.codec.encode(event)
+
+    def send_ended(
+        self,
+        id: int | str,
+        status: int,
+        data: Raw | str | bytes | UnsetType = UNSET,
+        encoding: Encoding = UNSET,
+    ) -> bytes:
+        """The end of a subscription, with what its url answers now. Closes the exchange."""
+        self._close(id)
+        return self.codec.encode(End(id=id, end=True, status=status, data=data, encoding=encoding))
+
     def send_end(self, id: ExchangeId, error: WSRequestError | None = None) -> bytes:
-        """The end of a stream, with the error that cut it short. Closes the exchange."""
+        """The end of a stream or subscription, with the error that cut it short. Closes the exchange."""
         self._close(id)
         end = End(id=UNSET if id is None else id, end=True)
         if error is not None:
@@ -197,7 +217,7 @@ class Connection:
             return None
         return self._bucket.left(now) + self._flood.left(now) + 1
 
-    def _limited(self, message: ClientMessage | MessageError, now: float) -> Event:
+    def _limited(self, message: ClientMessage | MessageError, now: float) -> Received:
         """What becomes of a message that is one too many: requests are refused. What ends something, or asks for
         nothing, is counted, too, but served."""
         if self._bucket is None or self._flood is None or not (wait := self._bucket.take(now)):
@@ -208,7 +228,7 @@ class Connection:
             return self._refuse(RateLimited(ceil(wait), message.id))
         return None
 
-    def _event(self, message: ClientMessage | MessageError) -> Event:
+    def _event(self, message: ClientMessage | MessageError) -> Received:
         if isinstance(message, Request):
             if message.id is None or message.id not in self.open:
                 if self.leaving is not None:
@@ -228,7 +248,7 @@ class Connection:
             return self._refuse(message)
         return None
 
-    def _checked(self, message: Auth) -> Event:
+    def _checked(self, message: Auth) -> Received:
         """``auth`` is answered at once, before requests that were sent earlier: it needs an id to be told by."""
         if message.id is None:
             return self._refuse(InvalidField("id", "auth needs one", None))

@@ -14,7 +14,14 @@ from msgspec import Raw
 
 from wsrequest.errors import InvalidMessage, MessageError, TooDeep, TooManyKeys
 from wsrequest.protocol.codec import Codec, Limits
-from wsrequest.protocol.messages import ClientMessage, Request, ServerMessage, checked
+from wsrequest.protocol.messages import (
+    ClientMessage,
+    Happening,
+    Id,
+    Request,
+    ServerMessage,
+    checked,
+)
 
 
 class JSONCodec(Codec, decoder=msgspec.json.Decoder):
@@ -24,9 +31,13 @@ class JSONCodec(Codec, decoder=msgspec.json.Decoder):
     subprotocol = "wsrequest.v1.json"
     rewrites_json = False
 
-    def encode(self, message: ServerMessage) -> bytes:
+    def encode(self, message: ServerMessage | Happening) -> bytes:
         """One message as JSON text in UTF-8."""
         return _ENCODER.encode(message)
+
+    def head(self, id: Id, fields: int, skip: int = 0) -> bytes:
+        skipped = b'"skip":%d,' % skip if skip else b""
+        return b'{"id":%b,%b' % (_ENCODER.encode(id), skipped)
 
     def frame(self, messages: list[bytes]) -> str:
         if len(messages) == 1:

@@ -1,7 +1,8 @@
 """The messages of ``PROTOCOL.md`` as msgspec Structs, and the rules for a single message.
 
 Client to server: :class:`Request`, :class:`Cancel`, :class:`Auth`, :class:`Ping`.
-Server to client: :class:`Response`, :class:`Chunk`, :class:`End`, :class:`Pong`, :class:`Control`, :class:`Notice`.
+Server to client: :class:`Response`, :class:`Chunk`, :class:`Event`, :class:`End`, :class:`Pong`, :class:`Control`,
+:class:`Notice`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from wsrequest.errors import InvalidField, MissingURL, NotSupported
@@ -22,6 +24,13 @@ QUERY_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "SUBSCRIBE"})
 
 #: Methods that a ``key`` means nothing for: run twice, they do what they do when run once (RFC 9110, 9.2.1).
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "SUBSCRIBE"})
+
+
+class Since(Struct, gc=False):
+    """The last event that the client has seen of a topic: the ``epoch`` and the ``offset`` that came with it."""
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    offset: Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class Request(Struct, gc=False):
@@ -43,6 +52,10 @@ class Request(Struct, gc=False):
     timeout: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
     #: The idempotency key.
     key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    # For SUBSCRIBE; with other methods they mean nothing.
+    since: Since | None = None
+    live: bool = False
+    presence: bool = False
 
 
 class BytesRequest(Request, gc=False):
@@ -78,6 +91,20 @@ class Pong(Struct, gc=False):
     pong: PingNumber
 
 
+class Subscribed(Struct, omit_defaults=True, gc=False):
+    """That a response is the beginning of a subscription, and from where on its events follow.
+
+    ``recovered`` says, where the request had ``since``, whether all events since then follow; ``presence`` is who is
+    there, where that was asked for.
+    """
+
+    epoch: str
+    offset: int = msgspec.field(default_factory=int)  # not omitted, whatever it is
+    rev: int = msgspec.field(default_factory=int)
+    recovered: bool | UnsetType = UNSET
+    presence: list[Raw] | UnsetType = UNSET
+
+
 class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The answer to a request. ``data`` is absent where HTTP has no body (HEAD, 204, 304).
 
@@ -92,6 +119,7 @@ class Response(Struct, omit_defaults=True, kw_only=True, gc=False):
     encoding: Literal["base64"] | UnsetType = UNSET
     cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET
     more: bool = False
+    subscription: Subscribed | UnsetType = UNSET
 
 
 class Chunk(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -102,13 +130,38 @@ class Chunk(Struct, omit_defaults=True, kw_only=True, gc=False):
     encoding: Literal["base64"] | UnsetType = UNSET
 
 
+class Happening(Struct, omit_defaults=True, gc=False):
+    """An event as all subscribers of its topic are sent it: what follows each one's own ``id`` (and ``skip``).
+
+    Presence (``join``, ``leave``) has no ``offset``.
+    """
+
+    event: str
+    data: Any
+    offset: int | UnsetType = UNSET
+
+
+class Event(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """An event that is one subscription's own: ``replace``, with the new state of the url (and, after a loss, the new
+    position), and ``lost``."""
+
+    id: Id
+    event: str
+    data: Any = UNSET
+    encoding: Literal["base64"] | UnsetType = UNSET
+    rev: int | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
+
+
 class End(Struct, omit_defaults=True, kw_only=True, gc=False):
-    """The end of a stream; ``status`` and ``data`` say why where it did not end by itself."""
+    """The end of a stream or a subscription; ``status`` and ``data`` say why where it did not end by itself."""
 
     id: Id | UnsetType = UNSET
     end: Literal[True]
     status: int | UnsetType = UNSET
     data: Any = UNSET
+    encoding: Literal["base64"] | UnsetType = UNSET
 
 
 class Control(Struct, gc=False):
@@ -126,7 +179,7 @@ class Notice(Struct, gc=False):
 
 
 ClientMessage = Request | Cancel | Auth | Ping | Pong
-ServerMessage = Response | Chunk | End | Pong | Control | Notice
+ServerMessage = Response | Chunk | Event | End | Pong | Control | Notice
 
 #: Event names that belong to subscriptions.
 RESERVED_EVENTS = frozenset({"patch", "replace", "lost", "join", "leave"})
@@ -209,7 +262,10 @@ def _checked_method(request: Request) -> str:
         raise InvalidField("method", "it consists of letters", request.id)
     method = method.upper()
     if method == "SUBSCRIBE":
-        raise NotSupported("SUBSCRIBE", request.id)
+        if request.id is None:
+            raise InvalidField("id", "SUBSCRIBE needs one", None)
+        if request.live:
+            raise NotSupported("live", request.id)
     return method
 
 

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from wsrequest.errors import InvalidField, InvalidMessage, MessageError, TooDeep, TooManyKeys
 from wsrequest.protocol.codec import Codec, Limits
-from wsrequest.protocol.messages import BytesRequest, Request, ServerMessage
+from wsrequest.protocol.messages import BytesRequest, Happening, Id, Request, ServerMessage
 
 #: Bytes from which on a message is large.
 LARGE = 2**16
@@ -30,8 +30,12 @@ class MsgpackCodec(Codec, decoder=msgspec.msgpack.Decoder):
     subprotocol = "wsrequest.v1.msgpack"
     rewrites_json = True
 
-    def encode(self, message: ServerMessage) -> bytes:
+    def encode(self, message: ServerMessage | Happening) -> bytes:
         return _ENCODER.encode(message)
+
+    def head(self, id: Id, fields: int, skip: int = 0) -> bytes:
+        own = {"id": id, "skip": skip} if skip else {"id": id}
+        return bytes((0x80 + fields + len(own),)) + _ENCODER.encode(own)[1:]
 
     def frame(self, messages: list[bytes]) -> bytes:
         count = len(messages)

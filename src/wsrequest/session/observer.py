@@ -17,7 +17,9 @@ from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.messages import Auth, Cancel, Request
 
 #: Methods that are counted under their own names: what a client makes up must not become a label.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "SUBSCRIBE"}
+)
 
 #: What messages are counted as.
 KINDS = ((Request, "request"), (Cancel, "cancel"), (Auth, "auth"))
@@ -120,6 +122,11 @@ class Observer:
         if self._metrics is not None:
             self._metrics.count("stream_chunks")
             self._metrics.count("stream_bytes", size)
+
+    def slow_consumer(self, policy: str) -> None:
+        """An event could not be sent, as its client does not read."""
+        if self._metrics is not None:
+            self._metrics.count("slow_consumers", policy=policy)
 
     def _look_at_threads(self, metrics: Metrics) -> None:
         pool = self._pool

@@ -1,8 +1,9 @@
-"""The open connections of this process, by network address and by user."""
+"""The open connections of this process, by id, by network address and by user."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol
 
 from wsrequest.conf import Settings
@@ -12,6 +13,8 @@ from wsrequest.errors import ServerLeaving, TooManyConnections
 class Member(Protocol):
     """A connection. Its methods are for its own event loop only."""
 
+    #: What tells it from every other one, in any process.
+    id: str
     #: The one that it lives on.
     loop: asyncio.AbstractEventLoop
     #: The peer's network address; None where the transport knows none.
@@ -25,6 +28,12 @@ class Member(Protocol):
     def cut_short(self) -> None:
         """Wait for that no longer."""
 
+    def close(self, code: int) -> None:
+        """Close with this code, whatever is under way."""
+
+    def tell(self, event: str, data: bytes) -> None:
+        """Send a notice, where the client takes any. The data is JSON text."""
+
 
 class Registry:
     """Who is connected to this process, whatever transport it came by."""
@@ -33,6 +42,7 @@ class Registry:
         self.members: set[Member] = set()
         #: The process is about to end: no new members.
         self.closed = False
+        self._by_id: dict[str, Member] = {}
         self._by_address: dict[str, set[Member]] = {}
         self._by_user: dict[str, set[Member]] = {}
 
@@ -47,8 +57,17 @@ class Registry:
         ):
             raise TooManyConnections
         self.members.add(member)
+        self._by_id[member.id] = member
         if member.address:
             self._by_address.setdefault(member.address, set()).add(member)
+
+    def member(self, id: str) -> Member | None:
+        """The connection that has this id, if it is here."""
+        return self._by_id.get(id)
+
+    def of_user(self, user: str) -> Collection[Member]:
+        """The connections that are this user's, by the primary key as a string."""
+        return self._by_user.get(user, ())
 
     def identify(self, member: Member, user: str | None, settings: Settings) -> bool:
         """The connection is this user's from now on, or nobody's. False where it is one too many of the user's."""
@@ -65,6 +84,7 @@ class Registry:
     def leave(self, member: Member) -> None:
         """The connection is gone."""
         self.members.discard(member)
+        self._by_id.pop(member.id, None)
         if member.address:
             _remove(self._by_address, member.address, member)
         if member.identity is not None:

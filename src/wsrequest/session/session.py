@@ -11,9 +11,9 @@ import contextlib
 import contextvars
 import secrets
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from wsrequest import log
 from wsrequest.conf import Settings
@@ -23,6 +23,7 @@ from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity, Who
 from wsrequest.lifecycle.opening import opening_view, verify_opening
 from wsrequest.lifecycle.request import RequestFactory
+from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.lifecycle.threads import Lane
 from wsrequest.lifecycle.websocket import WebSocket
@@ -30,6 +31,7 @@ from wsrequest.protocol.connection import Close, Connection, InOrder
 from wsrequest.protocol.handshake import Handshake, choose_subprotocol
 from wsrequest.protocol.messages import Auth, Cancel, Request
 from wsrequest.protocol.tokens import token_among
+from wsrequest.push.news import spliced
 from wsrequest.session import terms
 from wsrequest.session.announce import Announcer
 from wsrequest.session.backlog import Backlog
@@ -38,6 +40,10 @@ from wsrequest.session.exchange import Exchange
 from wsrequest.session.observer import observer_of
 from wsrequest.session.outbox import Outbox
 from wsrequest.session.registry import registry
+from wsrequest.session.subscription import Subscription
+from wsrequest.session.subscriptions import Subscriptions
+from wsrequest.session.switchboard import switchboard_of
+from wsrequest.session.transport import Transport
 from wsrequest.session.watch import Watch
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
@@ -49,22 +55,6 @@ EVENTS_AT_ONCE = 64
 
 #: Seconds that a close frame may take to a peer that is probably dead.
 CLOSE_TIMEOUT = 5
-
-
-class Transport(Protocol):
-    """The seam between a session and whatever carries its frames."""
-
-    #: The code with which the peer has closed; None where it has not, or none is known.
-    peer_code: int | None
-
-    async def receive(self) -> str | bytes | None:
-        """The next frame; None once the peer is gone."""
-
-    async def send(self, frame: str | bytes) -> None:
-        """Send a frame; returns when the transport has room for more. Raises OSError when it is gone."""
-
-    async def close(self, code: int) -> None:
-        """Close with this code."""
 
 
 class Session:
@@ -92,7 +82,7 @@ class Session:
         self.jar = CookieJar(handshake.header(b"cookie") or "")
         #: As requests see it.
         self.websocket = WebSocket(
-            self.id, codec.name, self._deliver if negotiated else None, self.jar
+            self.id, codec.name, self._notify if negotiated else None, self.jar
         )
         factory = RequestFactory(
             handshake,
@@ -129,6 +119,8 @@ class Session:
         self._gone = False
         self._leaving = False
         self._over = False
+        self._subscriptions: Subscriptions | None = None
+        switchboard_of(runner)  # so that what is said to connections is heard
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
         self._context = contextvars.copy_context()
         registry.admit(self, settings)
@@ -260,6 +252,7 @@ class Session:
         else:
             if isinstance(event, Auth):
                 self._credentials.replace(event.auth)
+                self._ask_again()
                 event = self.connection.send_accepted(event.id)
             await self.outbox.room()
             if self._gone:
@@ -315,9 +308,17 @@ class Session:
         self._forsake()
         for exchange in tuple(self._backlog.running):
             exchange.stop()
+        if self._subscriptions is not None:
+            self._subscriptions.stop()
 
     def _accept(self, message: Request) -> None:
-        exchange = Exchange(self, message, self._credentials.factory)
+        exchange: Exchange | None
+        if message.method == "SUBSCRIBE":
+            exchange = self._new_subscription(message)
+            if exchange is None:
+                return
+        else:
+            exchange = Exchange(self, message, self._credentials.factory)
         if self._over:
             exchange.shut_down()
             return
@@ -325,19 +326,21 @@ class Session:
         self._backlog.add(exchange)
 
     def _start(self, exchange: Exchange) -> None:
-        cookie = self.jar.header_for(exchange.message.url or "/", secure=self._secure)
         exchange.era = self._credentials.era_of(exchange.factory)
-        call = Call(
-            exchange.factory,
-            exchange.message,
-            cookie,
-            self._trusted,
-            self._omitted,
-            self.connection.codec,
-            self._lane,
-        )
-        self._runner.start(call, self._context, exchange)
+        if isinstance(exchange, Subscription) and self._subscriptions is not None:
+            self._subscriptions.open(exchange, self._begin)
+        else:
+            self._begin(exchange, self.call(exchange.message, exchange.factory))
         exchange.started()
+
+    def _begin(self, exchange: Exchange, call: Call) -> None:
+        self._runner.start(call, self._context, exchange)
+
+    def _new_subscription(self, message: Request) -> Subscription | None:
+        if self._subscriptions is None:
+            switchboard = switchboard_of(self._runner)
+            self._subscriptions = Subscriptions(self, switchboard, self._settings)
+        return self._subscriptions.add(message, self._credentials.factory)
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
@@ -345,19 +348,22 @@ class Session:
         if self._leaving and idle:
             self.close(4200)
 
-    def _deliver(self, event: str, data: bytes) -> None:
-        """Send a notice; any thread may call it. The data is JSON text."""
-        spliced = self.connection.codec.splice(data)
-        if spliced is None:
+    def _notify(self, event: str, data: bytes) -> None:
+        """Send a notice; any thread may call it. Raises TypeError where the data can't be said."""
+        if self.connection.codec.splice(data) is None:
             raise TypeError("This can't be said in MessagePack.")
-        message = self.connection.send_notice(event, spliced)
-        self._runner.on_loop(self._tell, message)
+        self._runner.on_loop(self.tell, event, data)
 
-    def _tell(self, message: bytes) -> None:
+    def tell(self, event: str, data: bytes) -> None:
+        """Send a notice, where the client takes any. The data is JSON text."""
+        if self.subprotocol is None:
+            return
         if self.outbox.full:
             self.close(4102)
         else:
-            self.outbox.put(message)
+            self.outbox.put(
+                self.connection.send_notice(event, spliced(Raw(data), self.connection.codec))
+            )
 
     # Who it is.
 
@@ -368,6 +374,7 @@ class Session:
             return True
         fits = registry.identify(self, who.user, self._settings)
         self._watch.user_is_known(who.user is not None)
+        self._ask_again()
         return fits
 
     def _forget_user(self) -> None:
@@ -377,6 +384,33 @@ class Session:
     def _token_expiring(self, left: float) -> None:
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("expiring", {"in": ceil(left)}))
+
+    def _ask_again(self) -> None:
+        """Whether the connection's subscriptions still may, now that it is somebody else's."""
+        if self._subscriptions is not None:
+            self._subscriptions.ask_again()
+
+    # Called by Subscriptions.
+
+    def call(self, message: Request, factory: RequestFactory) -> Call:
+        """The message as the lifecycle takes it."""
+        return Call(
+            factory,
+            message,
+            self.jar.header_for(message.url or "/", secure=self._secure),
+            self._trusted,
+            self._omitted,
+            self.connection.codec,
+            self._lane,
+        )
+
+    async def answer(self, call: Call) -> Reply:
+        """Run a call whose answer goes nowhere by itself."""
+        return await self._runner.answer(call, self._context)
+
+    def present_factory(self) -> RequestFactory:
+        """Which makes requests with the present credentials."""
+        return self._credentials.factory
 
     # Called by Exchange.
 

@@ -1,0 +1,298 @@
+"""A request that keeps answering: its GET is the snapshot, and then its topic's events follow.
+
+From before the GET begins until its answer is sent, events are held: so each one is either in the snapshot or comes
+after it, and none falls between. The same holds whenever the snapshot is taken again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from enum import IntEnum
+from typing import Protocol
+
+from msgspec import UNSET, structs
+
+from wsrequest import log
+from wsrequest.errors import BrokerUnavailable, NotWatchable
+from wsrequest.lifecycle.request import RequestFactory
+from wsrequest.lifecycle.response import Reply
+from wsrequest.protocol.messages import Request, Subscribed
+from wsrequest.push.brokers.base import Position
+from wsrequest.push.feed import Recovered
+from wsrequest.push.hub import Hub
+from wsrequest.push.topics import topic_of
+from wsrequest.session.exchange import Exchange, Owner
+from wsrequest.session.following import Following
+from wsrequest.session.rerun import Reruns
+
+
+class Keeper(Protocol):
+    """Who keeps the subscriptions of a connection."""
+
+    hub: Hub
+    reruns: Reruns
+
+    @property
+    def identity(self) -> str | None:
+        """The primary key of the connection's user as a string; None for nobody."""
+
+    async def ask(self, subscription: Subscription) -> Reply:
+        """Run the subscription's GET, now."""
+
+    def audience_of(self, subscription: Subscription) -> Hashable:
+        """What the answer to this GET can depend on: those with the same are answered alike."""
+
+    def ended(self, subscription: Subscription) -> None:
+        """It is over."""
+
+    def close(self, code: int) -> None:
+        """Close the connection."""
+
+
+class Wanted(IntEnum):
+    """What a subscription is to ask its url for."""
+
+    NOTHING = 0
+    PERMISSION = 1
+    SNAPSHOT = 2
+
+
+class Subscription(Exchange):
+    """One SUBSCRIBE, from the message to the end."""
+
+    __slots__ = (
+        "__weakref__",
+        "_asking",
+        "_failure",
+        "_following",
+        "_keeper",
+        "_wanted",
+        "_was_slow",
+        "request",
+    )
+
+    def __init__(
+        self, session: Owner, keeper: Keeper, message: Request, factory: RequestFactory
+    ) -> None:
+        super().__init__(session, message, factory)
+        self._keeper = keeper
+        #: The GET by which the url is asked, now and later.
+        self.request = structs.replace(message, method="GET")
+        self._following: Following | None = None
+        self._failure: BrokerUnavailable | None = None
+        self._wanted = Wanted.NOTHING
+        self._asking: asyncio.Task[None] | None = None
+        self._was_slow = False
+
+    # The beginning.
+
+    async def open(self, start: Callable[[], None]) -> None:
+        """Begin to hold the url's events, and then ``start`` the GET."""
+        try:
+            await self.hear(topic_of(self.message.url or "/"))
+        except BrokerUnavailable as error:
+            self.fail(error)
+        if self._ended:
+            self.finished()
+        else:
+            start()
+
+    async def hear(self, name: str) -> None:
+        """Hold this topic's events from now on, and no other's. Raises
+        :class:`~wsrequest.errors.BrokerUnavailable`."""
+        try:
+            topic = await self._keeper.hub.join(name)
+        except BrokerUnavailable as error:
+            self._failure = error
+            raise
+        self._leave_topic()
+        if self._ended or self.message.id is None:
+            self._keeper.hub.leave(topic)
+            return
+        session = self._session
+        self._following = Following(
+            self, self.message.id, session.connection.codec, session.outbox, topic
+        )
+
+    def respond(self, reply: Reply) -> None:
+        following = self._following
+        if self._failure is not None:
+            self.fail(self._failure)
+        elif self._ended or following is None or not 200 <= reply.status < 300:
+            super().respond(reply)
+        else:
+            self._learn(reply)
+            self._stop_timer()
+            self._streaming = True  # from here on it ends as a stream does
+            self._tell(reply.status)
+            following.user = self._user_of(reply)
+            if self.message.since is None:
+                self._answer(reply, following, following.start, None)
+                self._begin(following)
+            else:
+                loop = asyncio.get_running_loop()
+                self._asking = loop.create_task(self._recover(reply, following))
+
+    async def begin(self, head: Reply) -> None:
+        self._learn(head)
+        self.fail(self._failure or NotWatchable())
+        raise asyncio.CancelledError
+
+    def finished(self) -> None:
+        if self._streaming and not self._ended:  # the GET is done, and the subscription begins
+            if self._observer is not None:
+                self._observer.finished()
+            self._session.finished(self)
+        else:
+            super().finished()
+
+    def _answer(
+        self, reply: Reply, following: Following, position: Position, recovered: bool | None
+    ) -> None:
+        subscribed = Subscribed(*position, recovered=UNSET if recovered is None else recovered)
+        self._session.outbox.put(
+            self._session.connection.send_response(
+                self.message.id,
+                reply.status,
+                reply.headers,
+                reply.data,
+                reply.encoding,
+                reply.cookies,
+                subscription=subscribed,
+            )
+        )
+        following.offset = position.offset
+
+    def _begin(self, following: Following) -> None:
+        """The client has the snapshot, and what it had missed: go on from there."""
+        self._asking = None
+        following.begin()
+        self._keeper.reruns.watch(self)
+        self._want(self._wanted)
+
+    async def _recover(self, reply: Reply, following: Following) -> None:
+        """Answer, and send what has happened since the client was there last, if all of that can be had."""
+        start, since = following.start, self.message.since
+        assert since is not None
+        after, page = Position(since.epoch, since.offset), None
+        if after.epoch == start.epoch and after != start:
+            page = await self._missed(following, after)
+        recovered = after == start or page is not None
+        if self._over:
+            return
+        self._answer(reply, following, after if recovered else start, recovered)
+        while page is not None and after.offset < start.offset:
+            for news in page.news:
+                if news.offset <= start.offset:  # what comes then is held
+                    following.pass_on(news)
+                    after = Position(start.epoch, news.offset)
+            await self._session.outbox.room()
+            if after.offset < start.offset:
+                page = await self._missed(following, after)
+                if page is None:
+                    following.lost("history", start.offset)
+        if not self._over:
+            self._begin(following)
+
+    async def _missed(self, following: Following, after: Position) -> Recovered | None:
+        """The next events after this position; None where they can't be had."""
+        try:
+            page = await self._keeper.hub.recover(following.topic, after)
+        except BrokerUnavailable:
+            return None
+        return page if page.whole else None
+
+    # What the following wants.
+
+    def renew(self) -> None:
+        self._want(Wanted.SNAPSHOT)
+
+    def is_slow(self, policy: str) -> None:
+        if not self._was_slow:
+            self._was_slow = True
+            log.slow_consumer(self.factory.connection_id, self.message, policy)
+        if self._observer is not None:
+            self._observer.slow_consumer(policy)
+        if policy == "close":
+            self._keeper.close(4102)
+
+    # Permission, and who asks for it.
+
+    @property
+    def audience(self) -> Hashable:
+        return self._keeper.audience_of(self)
+
+    async def ask(self) -> Reply:
+        return await self._keeper.ask(self)
+
+    def ask_again(self) -> None:
+        """Who the connection is has changed: send nothing more before the url has been asked whether it may."""
+        if self._following is not None:
+            self._following.pause()
+            self._want(Wanted.PERMISSION)
+
+    def judge(self, reply: Reply) -> bool:
+        """What the url has answered by now: whether the subscription goes on."""
+        if self._ended or self._following is None or self.message.id is None:
+            return False
+        if 200 <= reply.status < 300:
+            self._following.user = self._user_of(reply)
+            return True
+        self._end(
+            self._session.connection.send_ended(
+                self.message.id, reply.status, reply.data, reply.encoding
+            )
+        )
+        return False
+
+    def _user_of(self, reply: Reply) -> str | None:
+        return self._keeper.identity if reply.identity is UNSET else reply.identity.user
+
+    def _want(self, wanted: Wanted) -> None:
+        self._wanted = max(self._wanted, wanted)
+        live = self._following is not None and self._following.live
+        if self._wanted and self._asking is None and live and not self._ended:
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+
+    async def _ask(self) -> None:
+        """Ask the url until nothing more is wanted."""
+        following = self._following
+        assert following is not None
+        while self._wanted and not self._ended:
+            wanted, self._wanted = self._wanted, Wanted.NOTHING
+            if wanted is Wanted.SNAPSHOT:
+                await self._session.outbox.room()
+                following.hold()
+            reply = await self._keeper.reruns.get(self)
+            if self.judge(reply):
+                if wanted is Wanted.SNAPSHOT:
+                    following.replace(reply)
+                elif not self._wanted:
+                    following.resume()
+        self._asking = None
+
+    # The end.
+
+    def stop(self) -> None:
+        super().stop()
+        self._give_back()
+
+    def _end(self, message: bytes) -> None:
+        super()._end(message)
+        self._give_back()
+
+    @property
+    def _over(self) -> bool:
+        return self._ended
+
+    def _give_back(self) -> None:
+        self._leave_topic()
+        self._keeper.reruns.forget(self)
+        self._keeper.ended(self)
+
+    def _leave_topic(self) -> None:
+        if self._following is not None:
+            self._following.leave()
+            self._keeper.hub.leave(self._following.topic)
+            self._following = None

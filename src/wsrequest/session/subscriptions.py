@@ -1,0 +1,141 @@
+"""The subscriptions of one connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Protocol
+
+from wsrequest.conf import Settings
+from wsrequest.errors import TooManySubscriptions
+from wsrequest.lifecycle.call import Call
+from wsrequest.lifecycle.request import RequestFactory
+from wsrequest.lifecycle.response import Reply
+from wsrequest.protocol.messages import Request
+from wsrequest.session.exchange import Owner
+from wsrequest.session.subscription import Subscription
+from wsrequest.session.switchboard import Switchboard
+
+#: Seconds that a GET may take which is run again, where REQUEST_TIMEOUT is longer or not set.
+LONGEST = 30.0
+
+
+class Session(Owner, Protocol):
+    """What subscriptions need of their connection."""
+
+    identity: str | None
+    loop: asyncio.AbstractEventLoop
+
+    def call(self, message: Request, factory: RequestFactory) -> Call:
+        """The message as the lifecycle takes it."""
+
+    async def answer(self, call: Call) -> Reply:
+        """Run a call whose answer goes nowhere by itself."""
+
+    def present_factory(self) -> RequestFactory:
+        """Which makes requests with the connection's present credentials."""
+
+    def close(self, code: int) -> None: ...
+
+
+class Subscriptions:
+    """Made with the first SUBSCRIBE of a connection."""
+
+    def __init__(self, session: Session, switchboard: Switchboard, settings: Settings) -> None:
+        self.hub = switchboard.hub
+        self.reruns = switchboard.reruns
+        self._session = session
+        self._most = settings.max_subscriptions
+        self._seconds = min(settings.request_timeout or LONGEST, LONGEST)
+        self._members: set[Subscription] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, message: Request, factory: RequestFactory) -> Subscription | None:
+        """A new one, that is to be opened; None where it was refused."""
+        subscription = Subscription(self._session, self, message, factory)
+        if len(self._members) >= self._most:
+            subscription.fail(TooManySubscriptions())
+            return None
+        self._members.add(subscription)
+        return subscription
+
+    def open(self, subscription: Subscription, start: Callable[[Subscription, Call], None]) -> None:
+        """Let it hold its url's events, and then ``start`` its GET."""
+        opening = self._session.loop.create_task(
+            subscription.open(lambda: start(subscription, self._first_call(subscription)))
+        )
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+
+    def ask_again(self) -> None:
+        """Who the connection is has changed."""
+        for subscription in tuple(self._members):
+            subscription.ask_again()
+
+    def stop(self) -> None:
+        """The peer is gone."""
+        for subscription in tuple(self._members):
+            subscription.stop()
+
+    # Called by Subscription.
+
+    @property
+    def identity(self) -> str | None:
+        return self._session.identity
+
+    async def ask(self, subscription: Subscription) -> Reply:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._session.answer(self._call(subscription))
+        except TimeoutError:
+            return Reply(504, {})
+
+    def audience_of(self, subscription: Subscription) -> Hashable:
+        call, request = self._call(subscription), subscription.request
+        return (
+            request.url,
+            bytes(request.data) if request.data else b"",
+            tuple(sorted((request.headers or {}).items())),
+            request.token,
+            call.cookie,
+            call.factory.likeness,
+            call.codec.name,
+        )
+
+    def ended(self, subscription: Subscription) -> None:
+        self._members.discard(subscription)
+
+    def close(self, code: int) -> None:
+        self._session.close(code)
+
+    def _first_call(self, subscription: Subscription) -> Call:
+        call = self._session.call(subscription.request, subscription.factory)
+        call.subscription = Naming(subscription, self._session.loop)
+        return call
+
+    def _call(self, subscription: Subscription) -> Call:
+        return self._session.call(subscription.request, self._session.present_factory())
+
+
+class Naming:
+    """How a request's view names the topic that its subscription is to hear."""
+
+    def __init__(self, subscription: Subscription, loop: asyncio.AbstractEventLoop) -> None:
+        self._subscription = subscription
+        self._loop = loop
+
+    def hear(self, name: str) -> None:
+        """Returns when the topic's events are held. To be called on any thread but the event loop's. Raises
+        :class:`~wsrequest.errors.BrokerUnavailable`."""
+        self._begin(name).result()
+
+    async def ahear(self, name: str) -> None:
+        """The same, on any event loop."""
+        await asyncio.wrap_future(self._begin(name))
+
+    def _begin(self, name: str) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(self._subscription.hear(name), self._loop)

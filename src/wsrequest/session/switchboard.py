@@ -1,0 +1,54 @@
+"""What the connections of one event loop share: the hub that hears of events, and what is said to connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from weakref import WeakKeyDictionary
+
+from wsrequest.conf import get_settings
+from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.push.hub import Hub
+from wsrequest.push.publication import Dismissed, Noticed, Word
+from wsrequest.session.registry import Member, registry
+from wsrequest.session.rerun import Reruns
+
+
+class Switchboard:
+    """One for each event loop that has connections."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, workers: int) -> None:
+        self._loop = loop
+        self.hub = Hub(loop, self._heard)
+        # Half of the threads at most: requests must not wait for what nobody has asked for.
+        self.reruns = Reruns(max(1, workers // 2), lambda: get_settings().reauthorize_interval)
+
+    def _heard(self, word: Word) -> None:
+        if isinstance(word, Noticed):
+            for member in self._members(word):
+                member.tell(word.event, word.data)
+        elif isinstance(word, Dismissed):
+            for member in self._members(word):
+                member.close(word.code)
+
+    def _members(self, word: Noticed | Dismissed) -> Iterable[Member]:
+        members: Iterable[Member]
+        if word.connection is not None:
+            member = registry.member(word.connection)
+            members = () if member is None else (member,)
+        elif word.user is not None:
+            members = registry.of_user(word.user)
+        else:
+            members = registry.members
+        return [member for member in members if member.loop is self._loop]
+
+
+_switchboards: WeakKeyDictionary[PoolRunner, Switchboard] = WeakKeyDictionary()
+
+
+def switchboard_of(runner: PoolRunner) -> Switchboard:
+    """That of the runner's event loop; to be called there."""
+    switchboard = _switchboards.get(runner)
+    if switchboard is None:
+        switchboard = _switchboards[runner] = Switchboard(runner.loop, runner.pool.size)
+    return switchboard
