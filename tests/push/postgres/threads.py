@@ -1,0 +1,31 @@
+"""Synchronous code of a test: on a thread of its own, with Django connections that are closed afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, TypeVar
+
+from django.db import connections
+
+from tests.push.postgres.fixtures import ALIAS
+
+T = TypeVar("T")
+
+
+async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
+    def run() -> T:
+        try:
+            return function(*arguments)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
+
+
+def execute(query: str, *parameters: Any) -> list[Any]:
+    """On this thread's connection of Django's; rows of what gives any."""
+    with closing(connections[ALIAS].cursor()) as cursor:
+        cursor.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
