@@ -29,3 +29,10 @@ def execute(query: str, *parameters: Any) -> list[Any]:
     with closing(connections[ALIAS].cursor()) as cursor:
         cursor.execute(query, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+async def until_it_is(rows: list[Any], query: str, *parameters: Any) -> None:
+    """Ask until this is the answer."""
+    async with asyncio.timeout(30):
+        while await on_thread(execute, query, *parameters) != rows:
+            pass
