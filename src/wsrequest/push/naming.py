@@ -154,7 +154,7 @@ def topic(name: Callable[[Any], Any]) -> Topic:
     decorated itself comes first, and a subclass may have its own, or None::
 
         class OrderViewSet(ModelViewSet):
-            topic = topic(lambda request: f"@orders/{request.user.pk}")
+            hears = topic(lambda request: f"@orders/{request.user.pk}")
 
     What ``name`` raises, the view raises. So does a name that is neither a path without a query nor begins with ``@``
     (ValueError, or TypeError for what is no ``str``).
@@ -180,7 +180,10 @@ def _found_in(args: Any, kwargs: Any) -> tuple[Any, Subscription | None]:
         http = _http_request(candidate)
         if http is not None:
             return candidate, getattr(http, ATTRIBUTE, None)
-    raise TypeError("@topic is for views: there is no request among the arguments.")
+    raise TypeError(
+        "@topic is for views: there is no request among the arguments. (In a class with an attribute `topic`, @topic"
+        " below it means that one: call the attribute `hears`.)"
+    )
 
 
 def _http_request(request: Any) -> HttpRequest | None:
