@@ -29,8 +29,10 @@ from django.test import override_settings
 import wsrequest
 from wsrequest import conf, errors
 from wsrequest.asgi import get_asgi_application
-from wsrequest.lifecycle.request import CONNECTION_HEADERS
+from wsrequest.lifecycle.trust import CONNECTION_HEADERS
 from wsrequest.protocol.messages import DENIED_HEADERS, DENIED_PREFIXES
+from wsrequest.push.brokers import broker_of
+from wsrequest.push.sending import DISCONNECTED
 from wsrequest.session.registry import registry
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
@@ -235,20 +237,35 @@ def without_bytes(value: Any) -> Any:
 # --- comparing -----------------------------------------------------------------------------------
 
 
-def matches(expected: Any, received: Any) -> bool:
+def is_placeholder(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"<[^<>]+>", value) is not None
+
+
+def matches(expected: Any, received: Any, said: dict[str, str] | None = None) -> bool:
     """Equality, but a string that is written as <...> in the document stands for any other that is not empty, and
-    <number> for a number."""
+    <number> for a number. What it stands for is kept in `said`."""
+    said = {} if said is None else said
     if expected == "<number>":
         return isinstance(received, int | float) and not isinstance(received, bool)
-    if isinstance(expected, str) and re.fullmatch(r"<[^<>]+>", expected):
+    if is_placeholder(expected):
+        said[expected] = received
         return isinstance(received, str) and received != ""
     if isinstance(expected, dict) and isinstance(received, dict):
         return expected.keys() == received.keys() and all(
-            matches(value, received[key]) for key, value in expected.items()
+            matches(value, received[key], said) for key, value in expected.items()
         )
     if isinstance(expected, list) and isinstance(received, list):
-        return len(expected) == len(received) and all(map(matches, expected, received))
+        return len(expected) == len(received) and all(
+            matches(*pair, said) for pair in zip(expected, received, strict=True)
+        )
     return type(expected) is type(received) and expected == received
+
+
+def filled_in(text: str, said: dict[str, str]) -> str:
+    """A client's block, with what the server has said in place of <...>."""
+    for placeholder, value in said.items():
+        text = text.replace(json.dumps(placeholder), json.dumps(value))
+    return text
 
 
 def by_id(messages: list[Any]) -> dict[str, list[Any]]:
@@ -268,6 +285,35 @@ def read_http(text: str) -> tuple[int, dict[str, str], str]:
     return int(first.split()[1]), headers, body
 
 
+# --- what happens to the server ------------------------------------------------------------------
+
+
+def the_broker_does_not_answer() -> None:
+    for listener in broker_of()._listeners:
+        listener.receiver.interrupted()
+
+
+def the_broker_answers_again() -> None:
+    for listener in broker_of()._listeners:
+        listener.receiver.resumed()
+
+
+def the_broker_has_forgotten_everything() -> None:
+    broker = broker_of()
+    broker._topics.clear()
+    for listener in broker._listeners:
+        listener.receiver.interrupted()
+        listener.receiver.resumed()
+
+
+OPERATIONS = {
+    "SIGTERM": lambda: signal.raise_signal(signal.SIGTERM),
+    "the broker does not answer": the_broker_does_not_answer,
+    "the broker answers again": the_broker_answers_again,
+    "the broker has forgotten everything": the_broker_has_forgotten_everything,
+}
+
+
 # --- playing a section ---------------------------------------------------------------------------
 
 
@@ -279,6 +325,7 @@ class Play:
         self.application = get_asgi_application()
         self.peer: Peer | None = None
         self._stack = stack
+        self._said: dict[str, str] = {}
 
     async def run(self) -> None:
         blocks = self.section.conversation
@@ -291,7 +338,7 @@ class Play:
 
     async def _step(self, block: Block, following: str) -> None:
         if block.role == "operator":
-            signal.raise_signal(signal.Signals[block.text.strip()])
+            OPERATIONS[block.text.strip()]()
         elif block.language == "http":
             await (self._open(block) if block.role == "client" else self._opened(block))
         elif block.role == "server" and block.language == "text":
@@ -339,7 +386,7 @@ class Play:
             await self.peer.nothing_more()
 
     def _frame(self, block: Block) -> str | bytes:
-        frame = block.text.strip()
+        frame = filled_in(block.text.strip(), self._said)
         if block.language == "hex":
             return bytes.fromhex(frame)
         if block.language == "json":
@@ -354,7 +401,7 @@ class Play:
         wanted, got = by_id(expected), by_id(received)
         assert wanted.keys() == got.keys(), received
         for key, messages in wanted.items():
-            assert matches(messages, got[key]), json.dumps(got[key], indent=1)
+            assert matches(messages, got[key], self._said), json.dumps(got[key], indent=1)
 
 
 @asynccontextmanager
@@ -433,6 +480,7 @@ def test_the_table_of_refusals_is_whole():
 
 def test_the_close_codes_that_are_sent_are_in_the_table():
     sent = {str(kind.close_code) for kind in descendants(errors.HandshakeRefused)}
+    sent.add(str(DISCONNECTED))
     for path in Path(wsrequest.__file__).parent.rglob("*.py"):
         sent |= set(re.findall(r"[cC]lose(?:\(|, )(\d{4})\b", path.read_text(encoding="utf-8")))
     assert {"4011", "4029", "4105", "4200", "4201"} <= sent

@@ -133,8 +133,8 @@ class Topic:
         same = newest.epoch == self.position.epoch
         self.position = newest
         self._pages.clear()
-        why = "history" if same else "epoch"
-        self.each(lambda subscriber: subscriber.lost(why, newest.offset))
+        why, last = ("history", newest.offset) if same else ("epoch", None)
+        self.each(lambda subscriber: subscriber.lost(why, last))
 
     async def since(self, after: Position, read: Read) -> Recovered:
         """The next events after this position, read once for all that ask for the same."""
