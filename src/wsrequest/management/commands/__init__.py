@@ -1,0 +1,1 @@
+"""The commands; each is named as its module."""
