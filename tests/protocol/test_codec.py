@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from tests.protocol.support import LIMITS, common_values, on_both_wires
 from wsrequest.errors import (
@@ -26,10 +27,14 @@ from wsrequest.protocol.messages import (
     Chunk,
     Control,
     End,
+    Event,
+    Happening,
     Ping,
     Pong,
     Request,
     Response,
+    Since,
+    Subscribed,
 )
 
 pytestmark = on_both_wires
@@ -54,7 +59,7 @@ def test_a_request_survives_the_wire(wire, data, id, method):
 
 
 @pytest.mark.parametrize(
-    "field", ["id", "token", "headers", "encoding", "method", "timeout", "key"]
+    "field", ["id", "token", "headers", "encoding", "method", "timeout", "key", "since"]
 )
 def test_null_is_as_if_absent(wire, field):
     value = getattr(wire.request(**{field: None}), field)
@@ -62,7 +67,7 @@ def test_null_is_as_if_absent(wire, field):
 
 
 def test_unknown_fields_are_ignored(wire):
-    assert wire.request(since={"epoch": "a"}, more=[1]).url == "/"
+    assert wire.request(colour={"epoch": "a"}, more=[1]).url == "/"
 
 
 @given(st.lists(st.integers(1, 1000), max_size=20))
@@ -276,6 +281,39 @@ def test_keys_are_counted_in_one_object(wire):
         ),
         (Chunk(id=1, chunk="a"), {"id": 1, "chunk": "a"}),
         (End(id="a", end=True), {"id": "a", "end": True}),
+        (
+            Response(status=200, headers={}, subscription=Subscribed("e")),
+            {"status": 200, "headers": {}, "subscription": {"epoch": "e", "offset": 0, "rev": 0}},
+        ),
+        (
+            Response(
+                id=1,
+                status=200,
+                headers={},
+                subscription=Subscribed("e", 4, 0, recovered=False, presence=[]),
+            ),
+            {
+                "id": 1,
+                "status": 200,
+                "headers": {},
+                "subscription": {
+                    "epoch": "e",
+                    "offset": 4,
+                    "rev": 0,
+                    "recovered": False,
+                    "presence": [],
+                },
+            },
+        ),
+        (Event(id=1, event="lost"), {"id": 1, "event": "lost"}),
+        (
+            Event(id=1, event="replace", data=None, rev=1, epoch="e", offset=0),
+            {"id": 1, "event": "replace", "data": None, "rev": 1, "epoch": "e", "offset": 0},
+        ),
+        (
+            Event(id=1, event="replace", data="YQ==", encoding="base64", rev=2),
+            {"id": 1, "event": "replace", "data": "YQ==", "encoding": "base64", "rev": 2},
+        ),
         (Pong(3), {"pong": 3}),
         (Control("hello", {}), {"control": "hello", "data": {}}),
     ],
@@ -284,6 +322,39 @@ def test_fields_that_say_nothing_are_left_out(wire, message, fields):
     written = wire.unpack(wire.codec.frame([wire.codec.encode(message)]))
     assert written == fields
     assert list(written) == list(fields)
+
+
+@given(
+    id=ids,
+    skip=st.integers(0, 2**53 - 1),
+    event=st.text(st.characters(codec="utf-8")),
+    data=common_values,
+    offset=st.integers(1, 2**53 - 1) | st.none(),
+)
+def test_an_event_is_each_subscribers_head_and_everybodys_tail(wire, id, skip, event, data, offset):
+    spliced = wire.codec.splice(json.dumps(data).encode())
+    happening = Happening(event, spliced, UNSET if offset is None else offset)
+    fields = 2 if offset is None else 3
+    message = wire.codec.head(id, fields, skip) + wire.codec.tail(happening)
+    expected = {"id": id}
+    if skip:
+        expected["skip"] = skip
+    expected |= {"event": event, "data": data}
+    if offset is not None:
+        expected["offset"] = offset
+    assert wire.unpack(message) == expected
+    assert list(wire.unpack(message)) == list(expected)
+    assert type(wire.unpack(message)["id"]) is type(id)
+    together = wire.codec.frame([message, wire.codec.encode(Pong(1)), message])
+    assert wire.unpack(together) == [expected, {"pong": 1}, expected]
+
+
+@given(id=ids, epoch=st.text(max_size=64), offset=st.integers(0, 2**53 - 1))
+def test_where_a_client_was_survives_the_wire(wire, id, epoch, offset):
+    message = wire.request(
+        id=id, method="SUBSCRIBE", since={"epoch": epoch, "offset": offset}, presence=True
+    )
+    assert (message.id, message.since, message.presence) == (id, Since(epoch, offset), True)
 
 
 @given(common_values)

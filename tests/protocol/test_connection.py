@@ -14,7 +14,7 @@ from tests.protocol.support import CODEC, LIMITS
 from wsrequest.errors import Cancelled, InvalidField, ViewFailed
 from wsrequest.protocol.codec import Limits
 from wsrequest.protocol.connection import Close, Connection, InOrder
-from wsrequest.protocol.messages import Auth, Cancel, Request
+from wsrequest.protocol.messages import Auth, Cancel, Event, Request, Subscribed
 
 
 def opened(*, negotiated=True, now=100.0, ping_interval=20.0, limits=LIMITS, **rate) -> Connection:
@@ -150,6 +150,41 @@ def test_answers_without_an_id():
     assert connection.send_chunk(None, "a") == b'{"chunk":"a"}'
     assert connection.send_end(None) == b'{"end":true}'
     assert "id" not in json.loads(connection.send_error(None, ViewFailed()))
+
+
+def test_a_subscription_keeps_its_id_until_its_end():
+    connection = opened()
+    received(connection, [{"id": each, "method": "SUBSCRIBE", "url": "/"} for each in (1, "a", 3)])
+    begun = connection.send_response(1, 200, {}, "x", subscription=Subscribed("e", 4))
+    assert json.loads(begun) == {
+        "id": 1,
+        "status": 200,
+        "headers": {},
+        "data": "x",
+        "subscription": {"epoch": "e", "offset": 4, "rev": 0},
+    }
+    connection.send_response("a", 200, {}, subscription=Subscribed("e"))
+    assert connection.send_event(Event(id=1, event="replace", data=[2], rev=1)) == (
+        b'{"id":1,"event":"replace","data":[2],"rev":1}'
+    )
+    assert connection.open == {1, "a", 3}
+    [refusal] = received(connection, {"id": 1, "url": "/"})
+    assert json.loads(refusal)["status"] == 409
+    assert connection.send_ended(1, 403, msgspec.Raw(b"[ ]")) == (
+        b'{"id":1,"end":true,"status":403,"data":[ ]}'
+    )
+    assert connection.send_ended("a", 404, "YQ==", "base64") == (
+        b'{"id":"a","end":true,"status":404,"data":"YQ==","encoding":"base64"}'
+    )
+    connection.send_response(3, 403, {})
+    assert connection.open == set()
+    assert isinstance(received(connection, {"id": 1, "url": "/"})[0], Request)
+
+
+def test_a_subscription_ends_without_data_where_there_is_none():
+    connection = opened()
+    received(connection, {"id": 1, "method": "SUBSCRIBE", "url": "/"})
+    assert connection.send_ended(1, 404) == b'{"id":1,"end":true,"status":404}'
 
 
 def test_auth_is_an_event_and_takes_no_id():
@@ -322,9 +357,16 @@ def test_hello():
     }
 
 
-@pytest.mark.parametrize("send", ["send_response", "send_error", "send_end"])
-def test_answering_twice_is_a_bug_that_shows(send):
-    arguments = {"send_response": (200, {}), "send_error": (ViewFailed(),), "send_end": ()}[send]
+@pytest.mark.parametrize(
+    ("send", "arguments"),
+    [
+        ("send_response", (200, {})),
+        ("send_error", (ViewFailed(),)),
+        ("send_end", ()),
+        ("send_ended", (403,)),
+    ],
+)
+def test_answering_twice_is_a_bug_that_shows(send, arguments):
     connection = opened()
     received(connection, {"id": 1, "url": "/"})
     getattr(connection, send)(1, *arguments)
@@ -357,6 +399,7 @@ class EveryIdIsAnsweredOnce(RuleBasedStateMachine):
 
     requests = Bundle("requests")
     streams = Bundle("streams")
+    subscriptions = Bundle("subscriptions")
 
     def __init__(self) -> None:
         super().__init__()
@@ -418,6 +461,23 @@ class EveryIdIsAnsweredOnce(RuleBasedStateMachine):
     def end_stream(self, id, error):
         if id is not None:
             self.note(self.connection.send_end(id, error), id)
+
+    @rule(target=subscriptions, id=consumes(requests))
+    def begin_subscription(self, id):
+        if id is not None:
+            begun = self.connection.send_response(id, 200, {}, subscription=Subscribed("e"))
+            self.note(begun, id, ends=False)
+        return id
+
+    @rule(id=subscriptions)
+    def event(self, id):
+        if id is not None and id in self.open:
+            self.note(self.connection.send_event(Event(id=id, event="lost")), id, ends=False)
+
+    @rule(id=consumes(subscriptions), status=st.sampled_from([302, 403, 404]))
+    def end_subscription(self, id, status):
+        if id is not None:
+            self.note(self.connection.send_ended(id, status, "no"), id)
 
     @rule(frame=st.text() | st.binary())
     def send_anything(self, frame):

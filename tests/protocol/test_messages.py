@@ -17,6 +17,7 @@ from wsrequest.protocol.messages import (
     DENIED_PREFIXES,
     HeaderRules,
     Request,
+    Since,
     checked,
 )
 
@@ -88,11 +89,58 @@ def test_any_other_method_is_refused(method):
 
 
 @pytest.mark.parametrize("method", ["SUBSCRIBE", "subscribe"])
-def test_subscribe_is_not_supported_yet(method):
-    error = refused(method=method)
+@pytest.mark.parametrize("id", [1, "a"])
+def test_subscribe(method, id):
+    message = request(method=method, id=id, since={"epoch": "e", "offset": 7}, presence=True)
+    assert (message.method, message.id) == ("SUBSCRIBE", id)
+    assert (message.since, message.presence) == (Since("e", 7), True)
+    assert (request(method=method, id=id).since, request(method=method, id=id).presence) == (
+        None,
+        False,
+    )
+
+
+def test_subscribe_needs_an_id():
+    error = refusal('{"method": "SUBSCRIBE", "url": "/"}', PROXY)
+    assert (error.field, error.id) == ("id", None)
+    assert str(error) == "Invalid id: SUBSCRIBE needs one"
+    assert request(method="GET").id is None
+
+
+def test_live_is_not_supported():
+    error = refused(method="subscribe", live=True)
     assert type(error) is NotSupported
     assert (error.status, error.code, error.id) == (501, "not_supported", 1)
-    assert str(error) == "This server does not support SUBSCRIBE."
+    assert str(error) == "This server does not support live."
+    assert request(method="SUBSCRIBE", id=1, live=False).method == "SUBSCRIBE"
+    assert request(method="GET", live=True).method == "GET"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("since", 7),
+        ("since", {"epoch": "e"}),
+        ("since", {"offset": 7}),
+        ("since", {"epoch": None, "offset": 7}),
+        ("since", {"epoch": "e" * 65, "offset": 7}),
+        ("since", {"epoch": "e", "offset": -1}),
+        ("since", {"epoch": "e", "offset": 2**53}),
+        ("since", {"epoch": "e", "offset": "7"}),
+        ("presence", 1),
+        ("live", "yes"),
+    ],
+)
+def test_what_is_said_of_a_subscription_is_of_its_type(field, value):
+    error = refused(method="SUBSCRIBE", **{field: value})
+    assert type(error) is InvalidField
+    assert (error.field, error.id) == (field, 1)
+
+
+@pytest.mark.parametrize("offset", [0, 2**53 - 1])
+def test_since_at_its_limits(offset):
+    since = {"epoch": "e" * 64, "offset": offset, "colour": "red"}
+    assert request(method="SUBSCRIBE", id=1, since=since).since == Since("e" * 64, offset)
 
 
 # --- headers ------------------------------------------------------------------------------------------
