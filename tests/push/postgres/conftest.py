@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.push.postgres.fixtures import broker, listen, postgres, postgres_server
+from tests.push.postgres.fixtures import broker, listen, migrated, postgres, postgres_server
 
-__all__ = ["broker", "listen", "postgres", "postgres_server"]
+__all__ = ["broker", "listen", "migrated", "postgres", "postgres_server"]

@@ -1,10 +1,9 @@
-"""A PostgreSQL server for the run, and a migrated database of it as Django's alias "postgres", for a module each."""
+"""A PostgreSQL server for the run, with a migrated database, which is Django's alias "postgres"."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import count
 from typing import Any
 
 import pytest
@@ -23,8 +22,6 @@ from wsrequest.push.brokers.postgres.listener import PostgresListener
 ALIAS = "postgres"
 APP = "wsrequest.contrib.postgres"
 
-_number = count()
-
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
@@ -34,15 +31,28 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def postgres(postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    """The alias of a new database with the broker's tables."""
-    name = f"events_{next(_number)}"
+@pytest.fixture(scope="session")
+def migrated(postgres_server: PostgresServer, django_db_blocker: DjangoDbBlocker) -> str:
+    """The name of a database with the broker's tables."""
+    name = "events"
     postgres_server.execute(f"CREATE DATABASE {name}")
     with django_db_blocker.unblock(), alias_of(postgres_server, name):
-        with override_settings(INSTALLED_APPS=[*INSTALLED_APPS, APP]):
-            call_command("migrate", "wsrequest_postgres", database=ALIAS, verbosity=0)
+        migrate()
+    return name
+
+
+@pytest.fixture(scope="module")
+def postgres(
+    postgres_server: PostgresServer, migrated: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """Its alias. Not for longer than a module: where Django makes databases for tests, it makes one for each alias."""
+    with django_db_blocker.unblock(), alias_of(postgres_server, migrated):
         yield ALIAS
+
+
+def migrate(*arguments: str) -> None:
+    with override_settings(INSTALLED_APPS=[*INSTALLED_APPS, APP]):
+        call_command("migrate", "wsrequest_postgres", *arguments, database=ALIAS, verbosity=0)
 
 
 class alias_of:  # noqa: N801 (used as a function)

@@ -9,9 +9,9 @@ from psycopg import OperationalError, sql
 
 from wsrequest.push.brokers.postgres.wires import Address, Wire
 
-#: Seconds of silence after which the server is asked whether it is there, and after which it is not.
+#: Seconds of silence after which the server is asked whether it is there, and within which it has to answer.
 ASK_AFTER = 1.0
-GONE_AFTER = 2.0
+ANSWER_WITHIN = 1.0
 
 _OFTEN = 0.25  # seconds between two looks at the clock
 
@@ -33,6 +33,7 @@ class Ear:
         self._early: list[bytes] = []
         self._heard_at = self._loop.time()
         self._has_asked = False
+        self._asked_at = 0.0
         self._socket = wire.connection.fileno()
         self._watching: asyncio.TimerHandle | None = None
         wire.connection.add_notify_handler(lambda said: self._early.append(said.payload.encode()))
@@ -76,20 +77,20 @@ class Ear:
             self._has_asked = self._pgconn.get_result() is not None
 
     def _watch(self) -> None:
-        silent = self._silence()
-        if silent >= ASK_AFTER and not self._has_asked:
+        silent = self._loop.time() - self._heard_at
+        if not self._has_asked and silent >= ASK_AFTER:
             self._ask()
-        if silent >= GONE_AFTER:
+        if self._has_asked and self._is_late():
             # Where it was this loop that was held up, what has come in meanwhile is read first.
             self._loop.call_soon(self._loop.call_soon, self._judge)
         elif not self.deaf.done():
             self._watching = self._loop.call_later(_OFTEN, self._watch)
 
-    def _silence(self) -> float:
-        return self._loop.time() - self._heard_at
+    def _is_late(self) -> bool:
+        return self._loop.time() - max(self._asked_at, self._heard_at) >= ANSWER_WITHIN
 
     def _judge(self) -> None:
-        if self._silence() >= GONE_AFTER:
+        if self._has_asked and self._is_late():
             self.close()
         elif not self.deaf.done():
             self._watch()
@@ -102,6 +103,7 @@ class Ear:
             self.close()
         else:
             self._has_asked = True
+            self._asked_at = self._loop.time()
 
     def close(self) -> None:
         """Hear no more. May be called again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ import psycopg
 from django.db import connections
 from psycopg import sql
 
+from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.postgres.failures import translated
 
 Rows = Sequence[tuple[Any, ...]]
@@ -34,16 +36,15 @@ class Address:
 
     def parameters(self) -> dict[str, Any]:
         """For psycopg. Read anew each time, as a test runner puts another database's name there."""
-        known = connections[self.using].get_connection_params()
+        django = connections[self.using]
+        known = django.get_connection_params()
         for of_django in ("cursor_factory", "context", "prepare_threshold"):
             known.pop(of_django, None)
-        return {"application_name": "wsrequest", **known, **self.different, "autocommit": True}
-
-    @property
-    def role(self) -> str | None:
-        """That Django takes on after connecting."""
-        role: str | None = connections[self.using].settings_dict["OPTIONS"].get("assume_role")
-        return role
+        parameters = {"application_name": "wsrequest", **known, **self.different}
+        if role := django.settings_dict["OPTIONS"].get("assume_role"):
+            escaped = re.sub(r"([\\\s])", r"\\\1", role)
+            parameters["options"] = f"{parameters.get('options', '')} -c role={escaped}"
+        return {**parameters, "autocommit": True}
 
 
 class Wire:
@@ -58,10 +59,7 @@ class Wire:
         """Raises psycopg's errors, or TimeoutError."""
         async with asyncio.timeout(address.timeout):
             connection = await psycopg.AsyncConnection.connect(**address.parameters())
-        wire = cls(connection, address.timeout)
-        if address.role:
-            await wire.ask(sql.SQL("SET ROLE {}").format(sql.Identifier(address.role)))
-        return wire
+        return cls(connection, address.timeout)
 
     async def ask(self, query: str | sql.Composed, *parameters: Any) -> Rows:
         """Raises psycopg's errors; not to be cancelled."""
@@ -90,6 +88,10 @@ class Wire:
         await self.connection.close()
 
 
+#: Seconds that what is under way has left when the listener is closed.
+CLOSING = 1.0
+
+
 class Wires:
     """A few connections that share the work, opened when they are needed."""
 
@@ -97,6 +99,8 @@ class Wires:
         self._address = address
         self._places = asyncio.Semaphore(most)
         self._idle: list[Wire] = []
+        self._connecting: set[asyncio.Task[Wire]] = set()
+        self._busy: set[Wire] = set()
         self._asking: set[asyncio.Task[Rows]] = set()
 
     async def ask(self, query: str, *parameters: Any) -> Rows:
@@ -118,11 +122,14 @@ class Wires:
 
     async def _ask(self, query: str, *parameters: Any) -> Rows:
         wire = await self._take()
+        self._busy.add(wire)
         try:
             rows = await wire.ask(query, *parameters)
         except BaseException:
             await wire.close()
             raise
+        finally:
+            self._busy.discard(wire)
         self._idle.append(wire)
         return rows
 
@@ -132,10 +139,23 @@ class Wires:
             if wire.is_alive():
                 return wire
             await wire.close()
-        return await Wire.open(self._address)
+        connecting = asyncio.create_task(Wire.open(self._address))
+        self._connecting.add(connecting)
+        try:
+            return await connecting
+        except asyncio.CancelledError:
+            raise BrokerUnavailable from None  # by close()
+        finally:
+            self._connecting.discard(connecting)
 
     async def close(self) -> None:
-        """Wait for what is under way, and give the connections back."""
+        """Wait a moment for what is under way, and give the connections back."""
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=CLOSING)
+        for connecting in self._connecting:
+            connecting.cancel()
+        for wire in self._busy:
+            wire.cut()
         while self._asking:
             await asyncio.wait(self._asking)
         while self._idle:
