@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsrequest.push.members import apresence, presence
     from wsrequest.push.naming import topic
     from wsrequest.push.sending import (
         adisconnect,
@@ -30,10 +31,12 @@ __all__ = [
     "WebSocketRequest",
     "adisconnect",
     "anotify",
+    "apresence",
     "apublish",
     "atouch",
     "disconnect",
     "notify",
+    "presence",
     "publish",
     "topic",
     "touch",
@@ -42,11 +45,13 @@ __all__ = [
 _HOMES = {
     "adisconnect": "wsrequest.push.sending",
     "anotify": "wsrequest.push.sending",
+    "apresence": "wsrequest.push.members",
     "apublish": "wsrequest.push.sending",
     "atouch": "wsrequest.push.sending",
     "disconnect": "wsrequest.push.sending",
     "EVERYONE": "wsrequest.push.targets",
     "notify": "wsrequest.push.sending",
+    "presence": "wsrequest.push.members",
     "publish": "wsrequest.push.sending",
     "topic": "wsrequest.push.naming",
     "touch": "wsrequest.push.sending",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
@@ -146,6 +147,13 @@ _TOPIC_OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: _is_number(value, int, float) and value > 0,
     ),
     "PRESENCE": ("True or False", lambda value: isinstance(value, bool)),
+    "PRESENCE_INFO": (
+        "a dotted path to a function (no asynchronous one)",
+        lambda value: (
+            _import_problem(value, ("__call__",)) is None
+            and not iscoroutinefunction(import_string(value))
+        ),
+    ),
     "SLOW": ('"resync", "latest" or "close"', lambda value: value in ("resync", "latest", "close")),
     "BROKER": ("an alias in BROKERS", lambda value: value in _configured().get("BROKERS", BROKERS)),
 }

@@ -102,7 +102,7 @@ class Subscribed(Struct, omit_defaults=True, gc=False):
     offset: int = msgspec.field(default_factory=int)  # not omitted, whatever it is
     rev: int = msgspec.field(default_factory=int)
     recovered: bool | UnsetType = UNSET
-    presence: list[Raw] | UnsetType = UNSET
+    presence: list[Raw | str | bytes] | UnsetType = UNSET
 
 
 class Response(Struct, omit_defaults=True, kw_only=True, gc=False):

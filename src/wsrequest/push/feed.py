@@ -15,6 +15,7 @@ from wsrequest import log
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Broker, Page, Position, Receiver
 from wsrequest.push.news import News
+from wsrequest.push.presence import Presence
 from wsrequest.push.publication import Joined, Left, Touched, Word, word_in
 from wsrequest.push.topics import options_of
 
@@ -55,9 +56,6 @@ class Subscriber(Protocol):
 
     def touched(self) -> None:
         """What the url answers has changed."""
-
-    def present(self, word: Joined | Left) -> None:
-        """Somebody came, or went."""
 
 
 class Topic:
@@ -191,6 +189,8 @@ class Feed(Receiver):
         self._away = False
         self._patience: asyncio.TimerHandle | None = None
         self.listener = broker.listen(loop, self)
+        #: Who is on its topics.
+        self.presence = Presence(self.listener)
 
     async def join(self, name: str) -> Topic:
         """The topic, sound and held. Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
@@ -229,6 +229,7 @@ class Feed(Receiver):
         for task in (*self._catching_up.values(), *self._opening.values()):
             task.cancel()
         self._topics.clear()
+        self.presence.close()
         await self.listener.close()
 
     # What the listener calls.
@@ -250,7 +251,7 @@ class Feed(Receiver):
             if isinstance(word, Touched):
                 known.each(lambda subscriber: subscriber.touched())
             elif isinstance(word, Joined | Left):
-                known.each(lambda subscriber: subscriber.present(word))
+                self.presence.heard(topic, word)
 
     def interrupted(self) -> None:
         self._away = True
@@ -269,6 +270,7 @@ class Feed(Receiver):
             self._patience = None
         for topic in self._settled():
             self._catch_up(topic)
+        self.presence.resumed()
 
     def _tell(self) -> None:
         """The broker has been away for so long that waiting in silence would not be honest."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from wsrequest.push.brokers import DEFAULT, broker_of
 from wsrequest.push.brokers.base import Listener, Position
 from wsrequest.push.feed import Feed, Recovered, Topic
+from wsrequest.push.presence import Presence
 from wsrequest.push.publication import Word
 from wsrequest.push.topics import options_of
 
@@ -37,6 +38,10 @@ class Hub:
     def listener(self, topic: Topic) -> Listener:
         """By which a topic is heard, for what else its broker knows of it."""
         return self._feed(topic.options.broker).listener
+
+    def presence(self, topic: Topic) -> Presence:
+        """Who is on the topics of its broker."""
+        return self._feed(topic.options.broker).presence
 
     async def close(self) -> None:
         """Hear nothing any more."""

@@ -19,16 +19,19 @@ class Touched(Struct, tag="touch", tag_field="is", gc=False):
     """Of a topic: what its GET answers has changed."""
 
 
-class Joined(Struct, tag="join", tag_field="is", gc=False):
-    """Of a topic: somebody is there now. ``member`` is JSON text, as subscribers are told it."""
+class Joined(Struct, tag="join", tag_field="is", omit_defaults=True, gc=False):
+    """Of a topic: somebody is there now. ``member`` is JSON text, as subscribers are told it; ``by`` tells the event
+    loop that says so from others, which have to be told."""
 
     member: Raw
+    by: str = ""
 
 
-class Left(Struct, tag="leave", tag_field="is", gc=False):
+class Left(Struct, tag="leave", tag_field="is", omit_defaults=True, gc=False):
     """Of a topic: somebody is there no more."""
 
     member: Raw
+    by: str = ""
 
 
 class Noticed(Struct, tag="notice", tag_field="is", omit_defaults=True, gc=False):

@@ -39,8 +39,10 @@ class TopicOptions(Struct, frozen=True):
     history_size: int = 256
     #: ... and seconds for which they are.
     history_ttl: float = 300
-    #: Whether subscribers may see who else is there.
+    #: Whether its subscribers are told of to those who want to see who is there; ...
     presence: bool = False
+    #: ... and the dotted path to a callable that is given the request of each, and returns what else is told of it.
+    presence_info: str | None = None
     #: What happens to a subscriber that does not read: it is sent the present state in place of what it missed, only
     #: ever the latest event, or it is closed (4102).
     slow: Literal["resync", "latest", "close"] = "resync"
