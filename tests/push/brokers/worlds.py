@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from itertools import count
+from typing import Any
 
 import pytest
+from django.db import connections
 
 from tests.push.brokers.ears import PATIENCE
+from tests.push.postgres.fixtures import ALIAS
 from tests.support.redis_server import RedisServer
-from wsrequest.push.brokers.base import Broker
+from wsrequest.push.brokers.base import Broker, Position
 from wsrequest.push.brokers.memory import MemoryBroker
+from wsrequest.push.brokers.postgres import PostgresBroker
 from wsrequest.push.brokers.redis import RedisBroker
 
 _number = count()
@@ -68,6 +72,30 @@ class RedisWorld(World):
         return RedisBroker(self.server.url, **self._options)
 
 
+class OnAnyThread(PostgresBroker):
+    """Leaves no connection of Django's open: the threads of a test come and go."""
+
+    def publish(self, *arguments: Any) -> Position:
+        with closing(connections[ALIAS]):
+            return super().publish(*arguments)
+
+    def signal(self, *arguments: Any) -> None:
+        with closing(connections[ALIAS]):
+            super().signal(*arguments)
+
+    def members(self, *arguments: Any) -> Mapping[str, bytes]:
+        with closing(connections[ALIAS]):
+            return super().members(*arguments)
+
+
+class PostgresWorld(World):
+    def __init__(self, alias: str) -> None:
+        self._options = {"using": alias, "channel": f"test-{next(_number)}"}
+
+    def broker(self) -> Broker:
+        return OnAnyThread(**self._options)
+
+
 def memory(request: pytest.FixtureRequest) -> Iterator[World]:
     yield MemoryWorld()
 
@@ -84,10 +112,15 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[World]:
     yield RedisWorld(request.getfixturevalue("valkey_cluster")[0], cluster=True)
 
 
+def postgres(request: pytest.FixtureRequest) -> Iterator[World]:
+    yield PostgresWorld(request.getfixturevalue("postgres"))
+
+
 #: By the name that stands in a test's id.
 IMPLEMENTATIONS = {
     "memory": contextmanager(memory),
     "valkey": contextmanager(valkey),
     "redis": contextmanager(redis),
     "cluster": contextmanager(cluster),
+    "postgres": contextmanager(postgres),
 }
