@@ -21,10 +21,23 @@ OTHER = Who("8", by_session=False)
 SAYS_NOBODY = Who(None, by_session=True)
 
 
+class Told(list[str]):
+    """A connection that keeps what its credentials tell it."""
+
+    def token_expires(self, left: float) -> None:
+        """Nothing here expires."""
+
+    def user_forgotten(self) -> None:
+        self.append("now")
+
+    def token_replaced(self) -> None:
+        """Each test sees it by the factory."""
+
+
 async def credentials(who: Who, token: str | None) -> tuple[Credentials, list[str]]:
-    forgotten: list[str] = []
+    forgotten = Told()
     factory = RequestFactory(Handshake(path="/ws/"), get_settings()).authorized(token)
-    made = Credentials(factory, 60, lambda left: None, lambda: forgotten.append("now"))
+    made = Credentials(factory, 60, forgotten)
     made.know(who)
     return made, forgotten
 

@@ -73,15 +73,20 @@ class Told:
 
     def __init__(self, clock: Clock, authorization: str | None = None, notice: float = 60) -> None:
         self.said: list[tuple[float, str, float]] = []
+        self.replaced = 0
         self._clock = clock
         headers = [(b"authorization", authorization.encode())] if authorization else []
         handshake = Handshake(path="/ws/", headers=headers)
-        self.credentials = Credentials(
-            RequestFactory(handshake, get_settings()),
-            notice,
-            lambda left: self._say("expiring", left),
-            lambda: self._say("forgotten", 0),
-        )
+        self.credentials = Credentials(RequestFactory(handshake, get_settings()), notice, self)
+
+    def token_expires(self, left: float) -> None:
+        self._say("expiring", left)
+
+    def user_forgotten(self) -> None:
+        self._say("forgotten", 0)
+
+    def token_replaced(self) -> None:
+        self.replaced += 1
 
     def _say(self, what: str, left: float) -> None:
         self.said.append((self._clock.wall, what, left))

@@ -138,8 +138,15 @@ async def test_a_transport_that_knows_no_address(settings: Settings, client: Any
 
 class Member:
     def __init__(self, address: str | None = None) -> None:
+        self.id = str(id(self))
         self.address = address
         self.identity: str | None = None
+
+    def close(self, code: int) -> None:
+        raise AssertionError
+
+    def tell(self, event: str, data: bytes) -> None:
+        raise AssertionError
 
     def go_away(self, delay: float) -> None:
         raise AssertionError

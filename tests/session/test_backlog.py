@@ -25,10 +25,10 @@ class Bench:
 
     def __init__(self, max_in_flight: int = 2, max_queued: int = 2, limit: int = 1000) -> None:
         self.outbox = Outbox(limit)
-        self.backlog = Backlog(max_in_flight, max_queued, self.outbox, self._start)
+        self.backlog = Backlog(max_in_flight, max_queued, self.outbox, self)
         self.started: list[Any] = []
 
-    def _start(self, exchange: Exchange) -> None:
+    def start(self, exchange: Exchange) -> None:
         self.started.append(exchange)
 
     def add(self, id: int | str | None = None) -> Any:
@@ -92,7 +92,7 @@ async def test_nothing_starts_while_the_outbox_is_full() -> None:
     assert bench.started == []
     assert not bench.backlog.empty
     bench.outbox.sent(bench.outbox.take(0))
-    bench.backlog.start()
+    bench.backlog.begin()
     assert bench.started == [first]
 
 

@@ -111,7 +111,7 @@ async def test_what_is_held_of_a_flood_is_little(settings: Settings) -> None:
         peer.transport._incoming.put_nowait(f"[{'0,' * 500_000}0]")
         while not peer.session.outbox.full:
             await settle()
-        assert peer.session._watch.listening is False
+        assert peer.session.watch.listening is False
         assert peer.session.outbox.size < 1000
         peer.transport.flow()
         await peer.task

@@ -27,11 +27,11 @@ class Watched:
         self.connection = Connection(
             JSONCodec(), Limits(), negotiated=True, now=loop.time(), ping_interval=heartbeat
         )
-        self.watch = Watch(self.connection, Settings(ping_interval=heartbeat), self._close)
+        self.watch = Watch(self.connection, Settings(ping_interval=heartbeat), self)
         self.watch.listening = True
         self.watch.start()
 
-    def _close(self, code: int) -> None:
+    def close(self, code: int) -> None:
         self.watch.stop()
         self.closed.set_result(code)
 

@@ -43,6 +43,9 @@ class MemoryTransport:
         self.reads += 1
         return await self._incoming.get()
 
+    def frame_in(self, heard: str | bytes | None) -> str | bytes | None:
+        return heard
+
     async def send(self, frame: str | bytes) -> None:
         await self._flows.wait()
         if self._gone:

@@ -24,6 +24,10 @@ class _Cookie:
     expires: float = math.inf
 
 
+_NO_COOKIES: dict[tuple[str, str | None], _Cookie] = {}
+_NONE_SET: dict[tuple[str, str, str], tuple[Morsel[str], float]] = {}
+
+
 class CookieJar:
     """The cookies of one connection, by the rules of RFC 6265 that matter for a single host.
 
@@ -35,17 +39,20 @@ class CookieJar:
 
     def __init__(self, header: str = "") -> None:
         """``header`` is the handshake's Cookie header."""
-        self._cookies: dict[tuple[str, str | None], _Cookie] = {}
+        # These two are never changed, only replaced: most connections share the empty ones.
+        self._cookies: dict[tuple[str, str | None], _Cookie] = _NO_COOKIES
+        self._set: dict[tuple[str, str, str], tuple[Morsel[str], float]] = _NONE_SET
+        cookies: dict[tuple[str, str | None], _Cookie] = {}
         for pair in header.split(";"):
             name, separator, value = map(str.strip, pair.partition("="))
             if not separator:  # Django takes it for the value of a cookie without a name
                 name, value = "", name
             if name or value:
-                self._cookies[name, None] = _Cookie(value)
+                cookies[name, None] = _Cookie(value)
+        if cookies:
+            self._cookies = cookies
         self._everywhere = ""
         self._same_until = -math.inf
-        # What responses have set, and when; never changed, only replaced.
-        self._set: dict[tuple[str, str, str], tuple[Morsel[str], float]] = {}
         self._cache()
 
     def __contains__(self, name: str) -> bool:
@@ -72,20 +79,18 @@ class CookieJar:
     def update(self, cookies: SimpleCookie) -> None:
         """Take over what a response set; a past expiry deletes."""
         now = time.time()
-        said = self._set.copy()
+        said, kept = self._set.copy(), self._cookies.copy()
         for name, morsel in cookies.items():
             path = morsel["path"] if morsel["path"].startswith("/") else "/"
             key = (name, morsel["domain"].lower(), path)
             said.pop(key, None)
             said[key] = (morsel.copy(), now)
-            self._cookies.pop((name, None), None)
-            self._cookies.pop((name, path), None)
-            self._cookies[name, path] = _Cookie(
+            kept.pop((name, None), None)
+            kept.pop((name, path), None)
+            kept[name, path] = _Cookie(
                 morsel.coded_value, bool(morsel["secure"]), _expires(morsel, now)
             )
-        self._cookies = {
-            key: cookie for key, cookie in self._cookies.items() if cookie.expires > now
-        }
+        self._cookies = {key: cookie for key, cookie in kept.items() if cookie.expires > now}
         while len(said) > MOST_SET:
             del said[next(iter(said))]
         self._set = said

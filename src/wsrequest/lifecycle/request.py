@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
@@ -20,30 +20,17 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, QueryDict
 from django.utils.encoding import repercent_broken_unicode
 from django.utils.functional import cached_property
-from django.utils.module_loading import import_string
+from msgspec import UNSET, UnsetType
 
+from wsrequest.lifecycle.trust import CONNECTION_HEADERS, connection_only_headers, remote_user_keys
 from wsrequest.protocol.body import payload
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.protocol.messages import CLIENT_HEADERS, Request
+from wsrequest.protocol.messages import Request
 from wsrequest.protocol.tokens import without_tokens
 
 if TYPE_CHECKING:
     from wsrequest.conf import Settings
     from wsrequest.lifecycle.websocket import WebSocket
-
-#: Handshake headers that speak of the client and hold for every request of the connection. The others are about the
-#: upgrade itself (Accept-Encoding, Range, Sec-WebSocket-*...) or change with each request (Referer, If-*, Content-*).
-CONNECTION_HEADERS = CLIENT_HEADERS | {
-    "host",
-    "cookie",
-    "origin",
-    "user-agent",
-    "accept-language",
-    "authorization",
-    "traceparent",
-    "tracestate",
-    "remote-user",
-}
 
 
 class SocketRequest(ASGIRequest):
@@ -119,7 +106,16 @@ class SocketRequest(ASGIRequest):
 class RequestFactory:
     """Makes the requests of one connection."""
 
-    __slots__ = ("_meta", "_prefix", "_token_scheme", "handshake", "host", "websocket")
+    __slots__ = (
+        "_added",
+        "_known",
+        "_prefix",
+        "_settings",
+        "_token",
+        "handshake",
+        "host",
+        "websocket",
+    )
 
     def __init__(
         self,
@@ -133,8 +129,11 @@ class RequestFactory:
         ``websocket`` becomes every request's attribute of this name."""
         self.handshake = handshake
         self.websocket = websocket
-        self._token_scheme = settings.token_scheme
-        self._meta = self._base_meta(settings, meta or {})
+        self._settings = settings
+        self._added = meta
+        # The token in place of the handshake's Authorization; None for no Authorization at all.
+        self._token: str | UnsetType | None = UNSET
+        self._known: dict[str, Any] | None = None
         self._prefix = self._meta["SCRIPT_NAME"].rstrip("/")
         #: The Host that Django found to be allowed; None until it was asked.
         self.host: str | None = None
@@ -177,11 +176,13 @@ class RequestFactory:
     def authorized(self, token: str | None) -> RequestFactory:
         """The same factory, for requests that bear this token as their Authorization, or None at all."""
         other = copy.copy(self)
-        other._meta = self._meta.copy()
-        other._meta.pop("HTTP_AUTHORIZATION", None)
-        if token is not None:
-            other._meta["HTTP_AUTHORIZATION"] = self._authorization(token)
+        other._token = token
+        other._known = None
         return other
+
+    def idle(self) -> None:
+        """Forget what can be made again: most connections are silent for most of the time."""
+        self._known = None
 
     @property
     def connection_id(self) -> str | None:
@@ -194,7 +195,7 @@ class RequestFactory:
         return self._meta.get("HTTP_AUTHORIZATION")
 
     def _authorization(self, token: str) -> str:
-        value = f"{self._token_scheme} {token}"
+        value = f"{self._settings.token_scheme} {token}"
         return value if value.isascii() else _latin1(value)
 
     def opening(self, cookie: str = "") -> SocketRequest:
@@ -255,7 +256,19 @@ class RequestFactory:
             "websocket": handshake,
         }
 
-    def _base_meta(self, settings: Settings, extra: Mapping[str, Any]) -> dict[str, Any]:
+    @property
+    def _meta(self) -> dict[str, Any]:
+        """What META of each request begins with."""
+        meta = self._known
+        if meta is None:
+            meta = self._known = self._made_meta()
+            if self._token is not UNSET:
+                meta.pop("HTTP_AUTHORIZATION", None)
+            if isinstance(self._token, str):
+                meta["HTTP_AUTHORIZATION"] = self._authorization(self._token)
+        return meta
+
+    def _made_meta(self) -> dict[str, Any]:
         handshake = self.handshake
         meta: dict[str, Any] = {
             "SERVER_NAME": "unknown",
@@ -272,7 +285,7 @@ class RequestFactory:
                 handshake.server[0],
                 _port(handshake.server[1]),
             )
-        kept = CONNECTION_HEADERS | connection_only_headers(settings.handshake_headers)
+        kept = CONNECTION_HEADERS | connection_only_headers(self._settings.handshake_headers)
         for name_bytes, value_bytes in handshake.headers:
             name = name_bytes.decode("latin-1").lower()
             if (
@@ -283,7 +296,9 @@ class RequestFactory:
                 continue
             key, value = _meta_key(name), _header_value(name, value_bytes)
             meta[key] = f"{meta[key]},{value}" if key in meta else value
-        meta.update(extra)
+        if self.websocket is not None:
+            meta["wsrequest.connection"] = self.websocket.id
+        meta.update(self._added or {})
         # RemoteUserMiddleware looks for META[header] in its synchronous mode, and for META["HTTP_" + header] in its
         # asynchronous one. Under ASGI only the latter can be there; the chain that we choose must not decide who the
         # user is.
@@ -312,35 +327,6 @@ class RequestFactory:
 
 
 _OF_ONE_CONNECTION = {"REMOTE_PORT", "wsrequest.connection"}
-
-
-def connection_only_headers(configured: Iterable[str] = ()) -> frozenset[str]:
-    """Header names (lower case) by which a proxy vouches for something in this project: never taken from a message.
-
-    Those are ``WSREQUEST["HANDSHAKE_HEADERS"]``, SECURE_PROXY_SSL_HEADER, and the header of each
-    RemoteUserMiddleware.
-    """
-    keys = remote_user_keys()
-    keys += [f"HTTP_{key}" for key in keys]
-    if django_settings.SECURE_PROXY_SSL_HEADER:
-        keys.append(django_settings.SECURE_PROXY_SSL_HEADER[0])
-    names = {key.removeprefix("HTTP_").replace("_", "-").lower() for key in keys}
-    return frozenset(names.union(configured))
-
-
-def remote_user_keys() -> list[str]:
-    """The ``header`` of each RemoteUserMiddleware, a META key."""
-    # Told by its attributes: django.contrib.auth can't be imported where it is not installed.
-    middleware = [import_string(path) for path in django_settings.MIDDLEWARE]
-    return [kind.header for kind in middleware if hasattr(kind, "force_logout_if_no_header")]
-
-
-def own_host() -> str:
-    """A name that ALLOWED_HOSTS lets through, for a message that came without a Host."""
-    for host in django_settings.ALLOWED_HOSTS:
-        if "*" not in host:
-            return host.removeprefix(".")
-    return "localhost"
 
 
 def _decoded(path: str) -> str:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http.cookies import Morsel
-from typing import Any
+from typing import Any, Protocol
 
 from wsrequest.events import checked_event, encoded_data
 from wsrequest.lifecycle.cookies import CookieJar
 
-#: Hands a notice over: the event's name, and its data as JSON text.
-Deliver = Callable[[str, bytes], None]
+
+class Owner(Protocol):
+    """The connection itself."""
+
+    def notify(self, event: str, data: bytes) -> None:
+        """Send a notice, whose data is JSON text; any thread may call it. Raises TypeError for what the connection's
+        codec can't say."""
 
 
 class WebSocket:
     """A connection, as views, signal receivers and the HANDSHAKE hook see it. Any thread may use it."""
 
-    __slots__ = ("__weakref__", "_deliver", "_jar", "codec", "id", "state")
+    __slots__ = ("__weakref__", "_jar", "_owner", "codec", "id", "state")
 
     def __init__(
-        self, id: str, codec: str, deliver: Deliver | None, jar: CookieJar | None = None
+        self, id: str, codec: str, owner: Owner | None, jar: CookieJar | None = None
     ) -> None:
-        """``deliver`` is None where the client did not negotiate a subprotocol: it hears only what it asked for."""
+        """``owner`` is None where the client did not negotiate a subprotocol: it hears only what it asked for."""
         #: What tells this connection from every other one, in any process.
         self.id = id
         #: "json" or "msgpack".
@@ -29,7 +33,7 @@ class WebSocket:
         #: Whatever the application wants to keep for as long as the connection lives. Requests of one connection run
         #: at the same time: it is a plain dict, and has no lock.
         self.state: dict[str, Any] = {}
-        self._deliver = deliver
+        self._owner = owner
         self._jar = jar
 
     def cookies_set(self) -> list[Morsel[str]]:
@@ -44,7 +48,7 @@ class WebSocket:
 
     def hang_up(self) -> None:
         """The connection is gone: its client hears nothing any more. For the session, not for applications."""
-        self._deliver = None
+        self._owner = None
 
     def notify(self, event: str, data: Any = None) -> bool:
         """Send ``{"event", "data"}`` to this connection, and to no other.
@@ -57,10 +61,10 @@ class WebSocket:
         NaN and circles in the data; TypeError for a name that is no ``str``, and for data that can't be JSON.
         """
         name, encoded = checked_event(event), encoded_data(data)
-        deliver = self._deliver
-        if deliver is None:
+        owner = self._owner
+        if owner is None:
             return False
-        deliver(name, encoded)
+        owner.notify(name, encoded)
         return True
 
     def __repr__(self) -> str:

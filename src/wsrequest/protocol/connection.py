@@ -71,9 +71,11 @@ class Connection:
 
     __slots__ = (
         "_bucket",
+        "_burst",
         "_flood",
         "_last_heard",
         "_ping_interval",
+        "_rate",
         "codec",
         "leaving",
         "limits",
@@ -103,9 +105,11 @@ class Connection:
         self.open: set[int | str] = _NO_IDS
         self._last_heard = now
         self._ping_interval = ping_interval if negotiated else None
-        self._bucket = TokenBucket(rate, burst, now) if rate is not None else None
-        # Counts only what was one too many already.
-        self._flood = TokenBucket(rate, (FLOOD - 1) * burst, now) if rate is not None else None
+        self._rate = rate
+        self._burst = burst
+        # Made when the first message comes. The second one counts only what was one too many already.
+        self._bucket: TokenBucket | None = None
+        self._flood: TokenBucket | None = None
         #: Told of each message that was refused.
         self.on_refusal: Callable[[WSRequestError], None] | None = None
         #: Set when this side is about to close: the seconds after which a request refused now may be sent elsewhere.
@@ -213,8 +217,11 @@ class Connection:
 
     def _most(self, now: float) -> int | None:
         """How many messages of one frame are looked at: no more than it takes to close the connection for them."""
-        if self._bucket is None or self._flood is None:
+        if self._rate is None:
             return None
+        if self._bucket is None or self._flood is None:
+            self._bucket = TokenBucket(self._rate, self._burst, now)
+            self._flood = TokenBucket(self._rate, (FLOOD - 1) * self._burst, now)
         return self._bucket.left(now) + self._flood.left(now) + 1
 
     def _limited(self, message: ClientMessage | MessageError, now: float) -> Received:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from wsrequest.session.exchange import Exchange
     from wsrequest.session.outbox import Outbox
 
 
-#: Of an idle connection, which has no set of its own.
+#: Of an idle connection, which has no set and no dict of its own.
 _NONE: Any = frozenset()
+_NO_IDS: Any = MappingProxyType({})
+
+
+class Owner(Protocol):
+    """Whose requests they are."""
+
+    def start(self, exchange: Exchange) -> None:
+        """Run it, and call :meth:`Backlog.finished` at its end."""
 
 
 class Backlog:
@@ -33,9 +41,9 @@ class Backlog:
         "_most",
         "_order_busy",
         "_outbox",
+        "_owner",
         "_place",
         "_speaking",
-        "_start",
         "_waiting",
         "running",
     )
@@ -45,15 +53,14 @@ class Backlog:
         max_in_flight: int,
         max_queued: int,
         outbox: Outbox,
-        start: Callable[[Exchange], None],
+        owner: Owner,
     ) -> None:
-        """``start`` runs an exchange, and calls :meth:`finished` at its end."""
         self._max_in_flight = max_in_flight
         self._most = max_in_flight + max_queued
         self._outbox = outbox
-        self._start = start
+        self._owner = owner
         self.running: set[Exchange] = _NONE
-        self._by_id: dict[int | str, Exchange] = {}
+        self._by_id: dict[int | str, Exchange] = _NO_IDS
         self._waiting: deque[Exchange] | None = None
         # Requests that wait to run, and among them answers that wait for their turn.
         self._in_order: deque[Exchange | bytes] | None = None
@@ -84,13 +91,14 @@ class Backlog:
                 self._in_order = deque()
             self._in_order.append(exchange)
         else:
+            self._by_id = self._by_id or {}
             self._by_id[key] = exchange
             if self._waiting is None:
                 self._waiting = deque()
             self._waiting.append(exchange)
-        self.start()
+        self.begin()
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Start what may start."""
         while len(self.running) < self._max_in_flight and not self._outbox.full:
             if self._in_order and not self._order_busy:
@@ -104,7 +112,7 @@ class Backlog:
             self.running = self.running or set()
             self.running.add(exchange)
             self._a_place_is_free()
-            self._start(exchange)
+            self._owner.start(exchange)
 
     async def place_free(self) -> None:
         """Wait while as many requests are running and waiting as may be."""
@@ -130,7 +138,8 @@ class Backlog:
         """Send the last message of an exchange. Its id may be used again."""
         key = exchange.message.id
         if key is not None:
-            self._by_id.pop(key, None)
+            if key in self._by_id:
+                del self._by_id[key]
             self._outbox.put(message)
         elif exchange is self._speaking or not self._in_order:
             self._speaking = None
@@ -162,10 +171,10 @@ class Backlog:
         if exchange.message.id is None:
             self._order_busy = False
         self._a_place_is_free()
-        self.start()
+        self.begin()
         if self.empty:  # idle again, perhaps for hours: an empty deque or dict keeps its memory
             self._waiting = self._in_order = None
-            self._by_id = self._by_id or {}
+            self._by_id = self._by_id or _NO_IDS
 
     def discard(self) -> list[Exchange]:
         """Forget what waits: nobody will read its answer."""

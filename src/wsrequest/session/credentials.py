@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import UNSET
 
@@ -18,6 +18,19 @@ NOBODY = Who(None, by_session=False)
 LOOK_AGAIN = 600.0
 
 
+class Owner(Protocol):
+    """Whose credentials they are."""
+
+    def token_expires(self, left: float) -> None:
+        """The token holds for so many seconds more; 0 for one that has expired already."""
+
+    def user_forgotten(self) -> None:
+        """The user has gone with the token."""
+
+    def token_replaced(self) -> None:
+        """There is another token, or none."""
+
+
 class Credentials:
     """A slot for the connection's Authorization: the handshake's at first, then what ``auth`` says.
 
@@ -25,26 +38,18 @@ class Credentials:
     held when its message arrived.
     """
 
-    __slots__ = ("_expiring", "_forgotten", "_notice", "_timer", "era", "factory", "who")
+    __slots__ = ("_notice", "_owner", "_timer", "era", "factory", "who")
 
-    def __init__(
-        self,
-        factory: RequestFactory,
-        notice: float,
-        expiring: Callable[[float], None],
-        forgotten: Callable[[], None],
-    ) -> None:
-        """``expiring`` is called ``notice`` seconds before the token's expiry (or at once where less is left), with the
-        seconds that are left, 0 for one that has expired already; ``forgotten`` when the user goes with the token. To
-        be made on the running loop."""
+    def __init__(self, factory: RequestFactory, notice: float, owner: Owner) -> None:
+        """The ``owner`` is told ``notice`` seconds before the token expires, or at once where less is left. To be made
+        on the running loop."""
         self.factory = factory
         #: Whose connection it is, as far as requests have shown.
         self.who = NOBODY
         #: Counts how often that, or the token, has changed.
         self.era = 0
         self._notice = notice
-        self._expiring = expiring
-        self._forgotten = forgotten
+        self._owner = owner
         self._timer: asyncio.TimerHandle | None = None
         self._watch()
 
@@ -88,7 +93,8 @@ class Credentials:
         self.era += 1
         if self.who.user is not None and not self.who.by_session:
             self.know(NOBODY)
-            self._forgotten()
+            self._owner.user_forgotten()
+        self._owner.token_replaced()
 
     def _watch(self) -> None:
         self.stop()
@@ -102,12 +108,12 @@ class Credentials:
         if left <= 0:
             self._timer = None
             if not told:
-                self._expiring(0)
+                self._owner.token_expires(0)
             self._fill(None)
             return
         if left <= self._notice and not told:
             told = True
-            self._expiring(left)
+            self._owner.token_expires(left)
         pause = min(left if told else left - self._notice, LOOK_AGAIN)
         self._timer = asyncio.get_running_loop().call_later(
             pause, lambda: self._look(expires, told=told)

@@ -15,13 +15,12 @@ from typing import Any
 
 from msgspec import UNSET, Raw
 
-from wsrequest import log
 from wsrequest.conf import Settings
-from wsrequest.errors import HandshakeTimedOut, HookRefused, TooManyConnections
-from wsrequest.lifecycle.call import Call, OpeningCall
+from wsrequest.errors import TooManyConnections
+from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity, Who
-from wsrequest.lifecycle.opening import opening_view, verify_opening
+from wsrequest.lifecycle.opening import verify_opening
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.runner import PoolRunner
@@ -38,6 +37,7 @@ from wsrequest.session.backlog import Backlog
 from wsrequest.session.credentials import Credentials
 from wsrequest.session.exchange import Exchange
 from wsrequest.session.observer import observer_of
+from wsrequest.session.opening import ask_project
 from wsrequest.session.outbox import Outbox
 from wsrequest.session.registry import registry
 from wsrequest.session.subscription import Subscription
@@ -45,10 +45,7 @@ from wsrequest.session.subscriptions import Subscriptions
 from wsrequest.session.switchboard import switchboard_of
 from wsrequest.session.transport import Transport
 from wsrequest.session.watch import Watch
-
-#: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
-#: at which WebSocket clients commonly stop reading.
-MERGED_BYTES = 2**16
+from wsrequest.session.writer import write
 
 #: Messages that are taken up before other connections have their turn: one read from a socket may bring thousands.
 EVENTS_AT_ONCE = 64
@@ -74,22 +71,15 @@ class Session:
         self.identity: str | None = None
         self.subprotocol = choose_subprotocol(handshake.subprotocols, terms.CODECS)
         self.loop = asyncio.get_running_loop()
-        self._transport = transport
+        self.transport = transport
         self._runner = runner
         self._settings = settings
         negotiated = self.subprotocol is not None
         codec = terms.codec_of(self.subprotocol)
         self.jar = CookieJar(handshake.header(b"cookie") or "")
         #: As requests see it.
-        self.websocket = WebSocket(
-            self.id, codec.name, self._notify if negotiated else None, self.jar
-        )
-        factory = RequestFactory(
-            handshake,
-            settings,
-            meta={"wsrequest.connection": self.id},
-            websocket=self.websocket,
-        )
+        self.websocket = WebSocket(self.id, codec.name, self if negotiated else None, self.jar)
+        factory = RequestFactory(handshake, settings, websocket=self.websocket)
         self._secure, self._trusted = verify_opening(factory)
         if token := token_among(handshake.subprotocols):
             factory = factory.authorized(token)
@@ -108,14 +98,12 @@ class Session:
         if observer is not None:
             self.connection.on_refusal = observer.refused
         self.outbox = Outbox(settings.max_outbox_bytes)
-        self._backlog = Backlog(
-            settings.max_in_flight, settings.max_queued, self.outbox, self._start
-        )
+        self._backlog = Backlog(settings.max_in_flight, settings.max_queued, self.outbox, self)
         self._lane = Lane()
         self._reader: asyncio.Task[Any] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._close_code: int | None = None
-        self._watch = Watch(self.connection, settings, self.close)
+        self.watch = Watch(self.connection, settings, self)
         self._gone = False
         self._leaving = False
         self._over = False
@@ -126,28 +114,15 @@ class Session:
         registry.admit(self, settings)
         if negotiated:
             self.outbox.put(self.connection.send_hello(terms.hello(self.id, settings)))
-        self._credentials = Credentials(
-            factory, settings.expiring_notice, self._token_expiring, self._forget_user
-        )
+        self._credentials = Credentials(factory, settings.expiring_notice, self)
+        factory.idle()
 
     async def open(self) -> None:
         """Ask the project's HANDSHAKE hook, and learn who it is. Raises :class:`~wsrequest.errors.HandshakeRefused`."""
-        settings, jar = self._settings, self.jar
-        view = opening_view(settings.handshake, jar)
-        if view is None:
-            return
-        cookie = jar.header_for(self._credentials.factory.handshake.path, secure=self._secure)
-        call = OpeningCall(self._credentials.factory, cookie, view)
-        try:
-            async with asyncio.timeout(settings.handshake_timeout):
-                reply = await self._runner.answer(call, self._context)
-        except TimeoutError:
-            raise HandshakeTimedOut from None
-        if settings.handshake is not None and not 200 <= reply.status < 300:
-            raise HookRefused(reply.status)
-        if reply.set_cookies is not None:
-            jar.update(reply.set_cookies)
-        if reply.identity is not UNSET and not self._is_now(reply.identity):
+        identity = await ask_project(
+            self._credentials.factory, self.jar, self._secure, self._runner, self._settings
+        )
+        if identity is not UNSET and not self._is_now(identity):
             raise TooManyConnections
 
     async def run(self) -> None:
@@ -157,11 +132,18 @@ class Session:
         if self._close_code is not None:
             self._reader.cancel()
         self.outbox.attend(self)
-        self._watch.start()
+        self.watch.start()
         announcer = Announcer(self._runner, self.websocket, self.address, self.observer)
         try:
             await announcer.opened(self.subprotocol, self.identity)
-            await self._read()
+            while not self._gone:
+                self.watch.listening = True
+                self._close_if_done()
+                heard = await self.transport.receive()
+                self.watch.listening = False
+                if (frame := self.transport.frame_in(heard)) is None:
+                    break
+                await self._take(frame)
         except asyncio.CancelledError:
             if self._close_code is None:
                 raise
@@ -169,12 +151,12 @@ class Session:
             self._stop_writing()  # nothing may follow a close
             with contextlib.suppress(Exception):  # a transport that failed, or takes too long
                 async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._transport.close(self._close_code)
+                    await self.transport.close(self._close_code)
         finally:
             self._stop_writing()
             self._abandon()
             self.leave()
-            announcer.closed(self.identity, self._close_code, self._transport.peer_code)
+            announcer.closed(self.identity, self._close_code, self.transport.peer_code)
 
     def leave(self) -> None:
         """The connection counts no more, whether or not it was ever opened. May be called again."""
@@ -209,35 +191,28 @@ class Session:
             exchange.shut_down()
         self._backlog.discard()
         self._backlog.running = set()
-        self._watch.close_within(CLOSE_TIMEOUT, 4200)  # also where the peer does not read
+        self.watch.close_within(CLOSE_TIMEOUT, 4200)  # also where the peer does not read
         self._close_if_done()
 
-    async def _read(self) -> None:
-        taken = 0
-        while True:
-            self._watch.listening = True
-            self._close_if_done()
-            frame = await self._transport.receive()
-            self._watch.listening = False
-            if frame is None:
+    async def _take(self, frame: str | bytes) -> None:
+        """Take up what one frame says."""
+        if (observer := self.observer) is not None:
+            observer.frame_came()
+        events = self.connection.receive(frame, self.loop.time())
+        for taken, event in enumerate(events, 1):
+            if isinstance(event, Request):
+                await self._backlog.place_free()
+                if not self._gone:
+                    self._accept(event)
+            else:
+                await self._serve(event)
+            if observer is not None:
+                observer.message_came(event)
+            if taken % EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if self._gone:
                 return
-            if (observer := self.observer) is not None:
-                observer.frame_came()
-            for event in self.connection.receive(frame, self.loop.time()):
-                if isinstance(event, Request):
-                    await self._backlog.place_free()
-                    if not self._gone:
-                        self._accept(event)
-                else:
-                    await self._serve(event)
-                if observer is not None:
-                    observer.message_came(event)
-                taken += 1
-                if taken % EVENTS_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                if self._gone:
-                    return
-            await self._backlog.place_free()
+        await self._backlog.place_free()
 
     async def _serve(self, event: Cancel | Auth | Close | InOrder | bytes | None) -> None:
         """What is not a request, and done at once."""
@@ -252,7 +227,6 @@ class Session:
         else:
             if isinstance(event, Auth):
                 self._credentials.replace(event.auth)
-                self._ask_again()
                 event = self.connection.send_accepted(event.id)
             await self.outbox.room()
             if self._gone:
@@ -265,37 +239,25 @@ class Session:
     def call_writer(self) -> None:
         """Called by the outbox."""
         # Not in the context of whoever has something to say.
-        self._writer = self.loop.create_task(self._write(), context=self._context.copy())
+        self._writer = self.loop.create_task(write(self), context=self._context.copy())
 
     def _stop_writing(self) -> None:
         self.outbox.attend(None)
         if self._writer is not None:
             self._writer.cancel()
 
-    async def _write(self) -> None:
-        """Put whatever is waiting into one frame, for as long as there is something."""
-        merged = MERGED_BYTES if self.subprotocol is not None else 0
-        try:
-            while messages := self.outbox.take(merged):
-                frame = self.connection.codec.frame(messages)
-                self._watch.sending_since = self.loop.time()
-                await self._transport.send(frame)
-                self._watch.sending_since = None
-                if self.observer is not None:
-                    self.observer.frame_went(sum(map(len, messages)), self.outbox.size)
-                self.outbox.sent(messages)
-                self._backlog.start()
-                self._close_if_done()
-        except OSError:
-            self._forsake()
-        except Exception:  # noqa: BLE001 (logged)
-            log.transport_failed(self.id)
-            self.close(4105)
-            self._forsake()
-        finally:
-            self._writer = None
+    # Called by the writer.
 
-    def _forsake(self) -> None:
+    def written(self) -> None:
+        """There is more room: something may begin, or be over."""
+        self._backlog.begin()
+        self._close_if_done()
+
+    def writer_gone(self) -> None:
+        """It has nothing more to write."""
+        self._writer = None
+
+    def forsake(self) -> None:
         """Nobody reads any more: what is under way may end, and nothing new begins."""
         self._gone = True
         self.outbox.discard()
@@ -304,52 +266,50 @@ class Session:
 
     def _abandon(self) -> None:
         """The peer is gone: stop what can be stopped. A synchronous view runs on, and nobody hears it."""
-        self._watch.stop()
-        self._forsake()
+        self.watch.stop()
+        self.forsake()
         for exchange in tuple(self._backlog.running):
             exchange.stop()
         if self._subscriptions is not None:
             self._subscriptions.stop()
 
     def _accept(self, message: Request) -> None:
+        factory = self._credentials.factory
         exchange: Exchange | None
         if message.method == "SUBSCRIBE":
-            exchange = self._new_subscription(message)
-            if exchange is None:
-                return
+            self._subscriptions = self._subscriptions or Subscriptions(
+                self, switchboard_of(self._runner), self._settings
+            )
+            exchange = self._subscriptions.add(message, factory)
         else:
-            exchange = Exchange(self, message, self._credentials.factory)
-        if self._over:
+            exchange = Exchange(self, message, factory)
+        if exchange is not None and self._over:
             exchange.shut_down()
-            return
-        exchange.limit(self._settings.request_timeout)
-        self._backlog.add(exchange)
+        elif exchange is not None:
+            exchange.limit(self._settings.request_timeout)
+            self._backlog.add(exchange)
 
-    def _start(self, exchange: Exchange) -> None:
+    def start(self, exchange: Exchange) -> None:
+        """Run a request whose turn has come."""
         exchange.era = self._credentials.era_of(exchange.factory)
         if isinstance(exchange, Subscription) and self._subscriptions is not None:
-            self._subscriptions.open(exchange, self._begin)
+            self._subscriptions.open(exchange)
         else:
-            self._begin(exchange, self.call(exchange.message, exchange.factory))
+            self.run_call(self.call(exchange.message, exchange.factory), exchange)
         exchange.started()
 
-    def _begin(self, exchange: Exchange, call: Call) -> None:
+    def run_call(self, call: Call, exchange: Exchange) -> None:
+        """Let the exchange be told what becomes of the call."""
         self._runner.start(call, self._context, exchange)
-
-    def _new_subscription(self, message: Request) -> Subscription | None:
-        if self._subscriptions is None:
-            switchboard = switchboard_of(self._runner)
-            self._subscriptions = Subscriptions(self, switchboard, self._settings)
-        return self._subscriptions.add(message, self._credentials.factory)
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
-        idle = self._watch.listening and self._backlog.empty and not self.outbox.size
+        idle = self.watch.listening and self._backlog.empty and not self.outbox.size
         if self._leaving and idle:
             self.close(4200)
 
-    def _notify(self, event: str, data: bytes) -> None:
-        """Send a notice; any thread may call it. Raises TypeError where the data can't be said."""
+    def notify(self, event: str, data: bytes) -> None:
+        """Send a notice, whose data is JSON text; any thread may call it. Raises TypeError where it can't be said."""
         if self.connection.codec.splice(data) is None:
             raise TypeError("This can't be said in MessagePack.")
         self._runner.on_loop(self.tell, event, data)
@@ -360,10 +320,9 @@ class Session:
             return
         if self.outbox.full:
             self.close(4102)
-        else:
-            self.outbox.put(
-                self.connection.send_notice(event, spliced(Raw(data), self.connection.codec))
-            )
+            return
+        said = spliced(Raw(data), self.connection.codec)
+        self.outbox.put(self.connection.send_notice(event, said))
 
     # Who it is.
 
@@ -373,20 +332,24 @@ class Session:
         if who.user == self.identity:
             return True
         fits = registry.identify(self, who.user, self._settings)
-        self._watch.user_is_known(who.user is not None)
-        self._ask_again()
+        self.watch.user_is_known(who.user is not None)
+        self.token_replaced()
         return fits
 
-    def _forget_user(self) -> None:
-        registry.identify(self, None, self._settings)
-        self._watch.user_is_known(False)
+    # Called by Credentials.
 
-    def _token_expiring(self, left: float) -> None:
+    def user_forgotten(self) -> None:
+        """The user has gone with the token."""
+        registry.identify(self, None, self._settings)
+        self.watch.user_is_known(False)
+
+    def token_expires(self, left: float) -> None:
+        """The token holds for so many seconds more."""
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("expiring", {"in": ceil(left)}))
 
-    def _ask_again(self) -> None:
-        """Whether the connection's subscriptions still may, now that it is somebody else's."""
+    def token_replaced(self) -> None:
+        """There is another token, or none: subscriptions are to be asked for again."""
         if self._subscriptions is not None:
             self._subscriptions.ask_again()
 

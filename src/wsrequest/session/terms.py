@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from wsrequest.conf import Settings
-from wsrequest.lifecycle.request import connection_only_headers
+from wsrequest.lifecycle.trust import connection_only_headers
 from wsrequest.protocol.codec import Codec, Limits
 from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.messages import HeaderRules

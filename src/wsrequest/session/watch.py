@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from wsrequest.conf import Settings
@@ -72,31 +72,36 @@ def rounds_of(loop: asyncio.AbstractEventLoop, heartbeat: float) -> Rounds:
     return here[seconds]
 
 
+class Owner(Protocol):
+    """Whose clocks they are."""
+
+    def close(self, code: int) -> None:
+        """Close the connection with this code."""
+
+
 class Watch:
     """Closes a connection whose peer is silent for two heartbeats (4201), or has no user for IDLE_ANONYMOUS_TIMEOUT
     (4011)."""
 
     __slots__ = (
         "_anonymous",
-        "_close",
         "_connection",
         "_end",
         "_idle",
         "_loop",
+        "_owner",
         "_round",
         "_rounds",
+        "_sending_since",
         "_settings",
         "listening",
-        "sending_since",
     )
 
-    def __init__(
-        self, connection: Connection, settings: Settings, close: Callable[[int], None]
-    ) -> None:
-        """To be made on the running loop; ``close`` is given the close code."""
+    def __init__(self, connection: Connection, settings: Settings, owner: Owner) -> None:
+        """To be made on the running loop."""
         self._connection = connection
         self._settings = settings
-        self._close = close
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._rounds: Rounds | None = None
         self._round = 0
@@ -105,8 +110,8 @@ class Watch:
         self._anonymous = True
         #: Whether this side waits for the peer's next frame.
         self.listening = False
-        #: When the frame that is being sent was begun, on the loop's clock.
-        self.sending_since: float | None = None
+        # When the frame that is being sent was begun, on the loop's clock.
+        self._sending_since: float | None = None
 
     def start(self) -> None:
         """The connection is open."""
@@ -125,9 +130,17 @@ class Watch:
             if timer is not None:
                 timer.cancel()
 
+    def sending(self) -> None:
+        """A frame is being sent."""
+        self._sending_since = self._loop.time()
+
+    def sent(self) -> None:
+        """The peer, or what is between, has taken it."""
+        self._sending_since = None
+
     def close_within(self, seconds: float, code: int) -> None:
         """Close after so many seconds, if it is still open."""
-        self._end = self._loop.call_later(seconds, self._close, code)
+        self._end = self._loop.call_later(seconds, self._owner.close, code)
 
     def user_is_known(self, known: bool) -> None:
         """The connection has a user, or has none any more."""
@@ -140,7 +153,7 @@ class Watch:
     def _plan_idle(self) -> None:
         timeout = self._settings.idle_anonymous_timeout
         if self._anonymous and timeout is not None and self._idle is None:
-            self._idle = self._loop.call_later(timeout, self._close, 4011)
+            self._idle = self._loop.call_later(timeout, self._owner.close, 4011)
 
     def look(self) -> None:
         """The peer may have been silent for too long."""
@@ -154,9 +167,9 @@ class Watch:
         if deadline is not None and deadline > now:
             self._round = self._rounds.add(self, deadline)
         else:
-            self._close(4201)
+            self._owner.close(4201)
 
     def _stalled(self, now: float) -> bool:
         """Whether the peer has not taken a frame for so long that it counts as silent."""
-        since, interval = self.sending_since, self._settings.ping_interval
+        since, interval = self._sending_since, self._settings.ping_interval
         return since is not None and interval is not None and now - since >= 2 * interval

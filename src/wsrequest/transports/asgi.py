@@ -38,11 +38,13 @@ class ASGIApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            # As few frames as can be: a connection keeps them for as long as it lives.
-            with _until_the_peer_is_gone:
+            # As few frames and objects as can be: a connection keeps them for as long as it lives.
+            try:
                 session = await self._open(scope, receive, send)
                 if session is not None:
                     await session.run()
+            except OSError:
+                pass
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
@@ -90,15 +92,14 @@ class ASGIApplication:
 class ASGITransport:
     """A session's :class:`~wsrequest.session.session.Transport` over ASGI's ``receive`` and ``send``."""
 
-    __slots__ = ("_receive", "_send", "peer_code")
+    __slots__ = ("_send", "peer_code", "receive")
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
+        self.receive = receive
         self._send = send
         self.peer_code: int | None = None
 
-    async def receive(self) -> str | bytes | None:
-        message = await self._receive()
+    def frame_in(self, message: Message) -> str | bytes | None:
         if message["type"] != "websocket.receive":
             self.peer_code = message.get("code")
             return None
@@ -118,10 +119,6 @@ def _load() -> None:
     loop."""
     any_view_is_async()
     metrics_in_force(get_settings())
-
-
-#: Reentrant, so one does for all.
-_until_the_peer_is_gone = contextlib.suppress(OSError)
 
 
 def _handshake(scope: Scope) -> Handshake:

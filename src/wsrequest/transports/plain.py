@@ -22,7 +22,8 @@ from wsrequest.conf import get_settings
 from wsrequest.errors import InvalidMessage, MessageError, MissingURL
 from wsrequest.lifecycle.inline import arun_inline, run_inline
 from wsrequest.lifecycle.once import once_for
-from wsrequest.lifecycle.request import RequestFactory, connection_only_headers, own_host
+from wsrequest.lifecycle.request import RequestFactory
+from wsrequest.lifecycle.trust import connection_only_headers, own_host
 from wsrequest.protocol.body import payload
 from wsrequest.protocol.codec import Limits
 from wsrequest.protocol.handshake import Handshake
