@@ -101,6 +101,7 @@ class Call:
     def head(self, response: HttpResponseBase) -> Reply:
         """The head of a stream."""
         reply = head_of(response, self.omitted)
+        reply.is_stream = True
         reply.identity = self.identity
         return reply
 

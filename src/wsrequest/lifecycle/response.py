@@ -30,6 +30,8 @@ class Reply:
     cookies: dict[str, dict[str, str | int]] | UnsetType = UNSET
     set_cookies: SimpleCookie | None = None
     identity: Identity = UNSET
+    #: It is but the head of one: the body would come in pieces.
+    is_stream: bool = False
 
 
 def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:

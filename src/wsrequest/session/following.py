@@ -1,7 +1,8 @@
 """What a subscription sends of its topic: each event once and in order, or the word that some are lost.
 
-Events flow until something is in the way: a snapshot that is being taken (they are *held*, and follow it), a loss (they
-are dropped, and a fresh snapshot takes their place), or a client that does not read (its topic's policy).
+Events flow until something is in the way: a snapshot that is being taken, or a doubt whether the client still may have
+them (they are *held*, and follow), a loss (they are dropped, and a fresh snapshot takes their place), or a client that
+does not read (its topic's policy).
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from msgspec import UNSET, UnsetType
 
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.codec import Codec
-from wsrequest.protocol.messages import Event, Happening
+from wsrequest.protocol.messages import Event
 from wsrequest.push.brokers.base import Position
 from wsrequest.push.feed import Topic
-from wsrequest.push.news import News, spliced
-from wsrequest.push.publication import Joined, Left
+from wsrequest.push.news import News
 from wsrequest.session.outbox import Outbox
 
 #: Fields of an event, beside the subscription's own.
@@ -28,14 +28,19 @@ class Subscriber(Protocol):
     """Whose events they are."""
 
     def renew(self) -> None:
-        """The client's state has to be replaced: ask the url again, and then call :meth:`Following.replace`."""
+        """The client's state has to be replaced: call :meth:`Following.hold`, ask the url again, and then call
+        :meth:`Following.replace` and :meth:`Following.resume`."""
 
     def is_slow(self, policy: str) -> None:
         """The client does not read. Said each time that something can't be sent for it."""
 
 
 class Following:
-    """One subscription's part of a topic, from the moment at which it begins to hold events."""
+    """One subscription's part of a topic, from the moment at which it begins to hold events.
+
+    It is in one of four states: events are held (``_held`` is a list); or they flow; or they are lost
+    (``incomplete``), until the next :meth:`hold`; or only the ``_latest`` waits for room, by the topic's policy.
+    """
 
     __slots__ = (
         "_codec",
@@ -50,8 +55,8 @@ class Following:
         "_rev",
         "_room",
         "_told",
+        "_touched",
         "_why",
-        "hears_presence",
         "incomplete",
         "live",
         "offset",
@@ -63,7 +68,7 @@ class Following:
     def __init__(
         self, owner: Subscriber, id: int | str, codec: Codec, outbox: Outbox, topic: Topic
     ) -> None:
-        """Held from now on; call :meth:`begin` once the answer has been sent."""
+        """Held from now on; call :meth:`begin` once the answer has been sent, and then :meth:`resume`."""
         self._owner = owner
         self._id = id
         self._codec = codec
@@ -72,18 +77,17 @@ class Following:
         self.topic = topic
         #: The primary key of its user as a string; None for nobody.
         self.user: str | None = None
-        #: Whether it is told who comes and goes.
-        self.hears_presence = False
         #: Whether the client knows that it is subscribed.
         self.live = False
-        #: Of the last event that the client has.
+        #: Of the last event that the client has, or that its snapshot has.
         self.offset = topic.position.offset
-        #: Where the events begin that are held.
+        #: The position at which the snapshot stands.
         self.start = topic.position
         #: Whether events are missing that neither the client nor a snapshot has.
         self.incomplete = False
         self._told = False  # ... and the client knows
         self._why: tuple[str, int | None] = ("", None)
+        self._touched = False
         self._flowing = False
         self._held: list[News] | None = []
         self._held_bytes = 0
@@ -95,26 +99,24 @@ class Following:
     def leave(self) -> None:
         """Hear no more."""
         self.topic.subscribers.pop(self, None)
-        self._flowing = False
-        self._held = None
+        self._stop()
         if self._room is not None:
             self._room.cancel()
 
     # What the topic says.
 
     def deliver(self, news: News) -> None:
-        if not self._flowing:
-            self._keep(news)
-        elif self._outbox.full:
-            self._overflow(news)
-        else:
+        if self._held is not None:
+            self._keep(self._held, news)
+        elif self._flowing and not self._outbox.full:
             self.pass_on(news)
+        elif (self._flowing or self._latest is not None) and self._is_for_user(news):
+            self._overflow(news)
+        # else it is among what is lost: a snapshot takes its place
 
     def lost(self, why: str, newest: int | None) -> None:
+        self._stop()
         self.incomplete = True
-        self._flowing = False
-        self._held = None
-        self._latest = None
         self._why = why, newest
         if self.live:
             self._tell_of_loss()
@@ -124,64 +126,67 @@ class Following:
             self._owner.renew()
 
     def touched(self) -> None:
-        if self.live:
+        if not self.live:
+            self._touched = True  # the snapshot that is being taken may be an old one
+        elif not self.incomplete:  # else there will be another one in any case
             self._owner.renew()
-        else:
-            self.incomplete = True  # the snapshot that is being taken may be an old one
-            self._why = "touch", None
-
-    def present(self, word: Joined | Left) -> None:
-        if self.hears_presence and self.live:
-            name = "join" if isinstance(word, Joined) else "leave"
-            happening = Happening(name, spliced(word.member, self._codec))
-            self._outbox.put(self._codec.head(self._id, FIELDS - 1) + self._codec.tail(happening))
 
     # What the subscription says.
-
-    def hold(self) -> None:
-        """A snapshot is about to be taken: what happens from here on is to follow it."""
-        self.start = self.topic.position
-        self.incomplete = False
-        self._flowing = False
-        self._held = []
-        self._held_bytes = 0
-
-    def pause(self) -> None:
-        """Send nothing for the moment; :meth:`resume` sends what has happened meanwhile."""
-        self._flowing = False
-        if self._held is None and not self.incomplete:
-            self._held = []
-            self._held_bytes = 0
-
-    def resume(self) -> None:
-        """Send what was held, and let events flow."""
-        held, self._held = self._held or (), None
-        self._flowing = not self.incomplete and self._latest is None
-        for news in held:
-            self.deliver(news)
 
     def begin(self) -> None:
         """The answer has been sent, with ``offset``, and what comes after that has not."""
         self.live = True
         if self.incomplete:
-            if self._why[0] != "touch":
-                self._tell_of_loss()
+            self._tell_of_loss()
             if self.topic.sound:
                 self._owner.renew()
-        else:
-            self.resume()
+        elif self._touched:
+            self._owner.renew()
+
+    def pause(self) -> None:
+        """Send no event for the moment; :meth:`resume` sends what has happened meanwhile."""
+        if self._held is None and not self.incomplete:
+            self._held = [] if self._latest is None else [self._latest]
+            self._held_bytes = sum(news.size for news in self._held)
+            self._flowing, self._latest = False, None
+
+    def hold(self) -> None:
+        """A snapshot is about to be taken: what happens from here on is to follow it."""
+        self.start = self.topic.position
+        self.incomplete = False
+        self.pause()
 
     def replace(self, reply: Reply) -> None:
-        """Send the snapshot that was taken after :meth:`hold`, and then what has happened since; nothing where that is
-        incomplete: :meth:`found` will ask for another one."""
-        if self.incomplete:
+        """Send the snapshot that was taken after :meth:`hold`; nothing where that is incomplete: :meth:`found` will ask
+        for another one."""
+        if self.incomplete or self._held is None:
             return
+        held, self._held = self._held, []
+        for news in held:
+            if news.offset > self.start.offset:
+                self._held.append(news)
+            elif not self._told:  # what the snapshot has goes before it
+                self.pass_on(news)
+        self._held_bytes = sum(news.size for news in self._held)
         self._rev += 1
-        position: Position | None = self.start if self._told else None
-        self._say("replace", reply.data, reply.encoding, rev=self._rev, position=position)
-        self._told = False
-        self.offset = self.start.offset
-        self.resume()
+        self._say(
+            "replace",
+            reply.data,
+            reply.encoding,
+            rev=self._rev,
+            position=self.start if self._told else None,
+        )
+        if self._told:
+            self._told = False
+            self.offset = self.start.offset
+
+    def resume(self) -> None:
+        """Send what was held, and let events flow."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._flowing = True
+            for news in held:
+                self.deliver(news)
 
     def pass_on(self, news: News) -> None:
         """Send the next event, where it is for this user and was not sent before."""
@@ -197,30 +202,34 @@ class Following:
 
     # Whatever is in the way.
 
-    def _keep(self, news: News) -> None:
-        if self._held is not None:
-            self._held.append(news)
-            self._held_bytes += news.size
-            if self._held_bytes > self._outbox.limit:
-                self.lost("slow", None)
-                self.found()
-        elif self._latest is not None:
-            self._overflow(news)
-        # else it is among what is lost: a snapshot takes its place
+    def _stop(self) -> None:
+        """Drop what waits."""
+        self._flowing = False
+        self._held = self._latest = None
+
+    def _keep(self, held: list[News], news: News) -> None:
+        held.append(news)
+        self._held_bytes += news.size
+        if self._held_bytes > self._outbox.limit:
+            if self.live and self._outbox.full:
+                self._owner.is_slow(self.topic.options.slow)
+            self.lost("slow", None)
+            self.found()
 
     def _overflow(self, news: News) -> None:
         """There is no room for it."""
         policy = self.topic.options.slow
         self._owner.is_slow(policy)
         if policy == "latest":
-            if self._is_for_user(news):
-                self._latest = news
-                self._flowing = False
-                if self._room is None:
-                    self._room = asyncio.get_running_loop().create_task(self._wait_for_room())
+            self._latest = news
+            self._flowing = False
+            if self._room is None:
+                self._room = asyncio.get_running_loop().create_task(self._wait_for_room())
         elif policy == "resync":
             self.lost("slow", news.offset)
-            self._owner.renew()
+            self.found()
+        else:
+            self._stop()  # the connection is being closed
 
     async def _wait_for_room(self) -> None:
         await self._outbox.room()
@@ -228,7 +237,7 @@ class Following:
         latest, self._latest = self._latest, None
         if latest is not None:
             self.pass_on(latest)
-            self._flowing = self._held is None and not self.incomplete
+            self._flowing = True
 
     def _tell_of_loss(self) -> None:
         if not self._told:

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from typing import NamedTuple, Protocol
 
 from wsrequest.lifecycle.response import Reply
+
+
+class Question(NamedTuple):
+    """A GET, and who may share its answer."""
+
+    #: What the answer can depend on.
+    audience: Hashable
+    #: Runs it: the very GET that was asked for, whoever the asker is by then.
+    ask: Callable[[], Awaitable[Reply]]
 
 
 class Asker(Protocol):
     """A subscription."""
 
-    @property
-    def audience(self) -> Hashable:
-        """What its answer can depend on."""
-
-    async def ask(self) -> Reply:
-        """Run its GET now."""
+    def question(self) -> Question:
+        """Its GET, as of now."""
 
     def judge(self, reply: Reply) -> bool:
         """This is what its url answers now: whether the subscription goes on."""
@@ -51,22 +56,23 @@ class Reruns:
 
     async def get(self, asker: Asker) -> Reply:
         """What the url answers, asked for after this was called; once for all that wait for the same."""
-        audience = asker.audience
-        run = self._waiting.get(audience)
+        return await self._get(asker.question())
+
+    async def _get(self, question: Question) -> Reply:
+        run = self._waiting.get(question.audience)
         if run is None:
-            run = self._waiting[audience] = asyncio.create_task(self._run(audience, asker))
+            run = self._waiting[question.audience] = asyncio.create_task(self._run(question))
         return await asyncio.shield(run)
 
-    async def _run(self, audience: Hashable, asker: Asker) -> Reply:
+    async def _run(self, question: Question) -> Reply:
         async with self._places:
-            del self._waiting[
-                audience
-            ]  # who comes from here on might get an answer that is too old
-            return await asker.ask()
+            # Who comes from here on might get an answer that is too old.
+            del self._waiting[question.audience]
+            return await question.ask()
 
     def watch(self, asker: Asker) -> None:
         """Ask for it from time to time, until :meth:`forget`."""
-        self._enter(asker, asker.audience)
+        self._enter(asker, asker.question().audience)
 
     def _enter(self, asker: Asker, key: Hashable) -> None:
         audience = self._audiences.get(key)
@@ -89,17 +95,30 @@ class Reruns:
                 del self._audiences[key]
 
     def _due(self, key: Hashable) -> None:
-        groups: dict[Hashable, list[Asker]] = {}
-        for asker in self._audiences.pop(key).members:
-            groups.setdefault(asker.audience, []).append(asker)  # its cookies may have changed
-        for audience, members in groups.items():
+        self._ask_for(self._audiences.pop(key).members)
+
+    def _ask_for(self, askers: Iterable[Asker]) -> None:
+        """Ask for these now, and from time to time."""
+        groups: dict[Hashable, tuple[Question, list[Asker]]] = {}
+        for asker in askers:
+            question = asker.question()  # the cookies of some may have changed
+            groups.setdefault(question.audience, (question, []))[1].append(asker)
+        for audience, (question, members) in groups.items():
             for asker in members:
                 self._enter(asker, audience)
-            check = asyncio.create_task(self._check(members))
+            check = asyncio.create_task(self._check(question, members))
             self._checks.add(check)
             check.add_done_callback(self._checks.discard)
 
-    async def _check(self, members: list[Asker]) -> None:
-        reply = await self.get(members[0])
+    async def _check(self, question: Question, members: list[Asker]) -> None:
+        reply = await self._get(question)
+        changed = []
         for asker in members:
-            asker.judge(reply)
+            if asker not in self._audience_of:
+                continue  # it is over
+            if asker.question().audience == question.audience:
+                asker.judge(reply)
+            else:  # it has become somebody else meanwhile, who is not to be judged by this
+                self.forget(asker)
+                changed.append(asker)
+        self._ask_for(changed)

@@ -7,14 +7,14 @@ after it, and none falls between. The same holds whenever the snapshot is taken 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import UNSET, structs
 
 from wsrequest import log
-from wsrequest.errors import BrokerUnavailable, NotWatchable
+from wsrequest.errors import BrokerUnavailable, NotWatchable, ViewFailed
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request, Subscribed
@@ -24,7 +24,7 @@ from wsrequest.push.hub import Hub
 from wsrequest.push.topics import topic_of
 from wsrequest.session.exchange import Exchange, Owner
 from wsrequest.session.following import Following
-from wsrequest.session.rerun import Reruns
+from wsrequest.session.rerun import Question, Reruns
 
 
 class Keeper(Protocol):
@@ -37,11 +37,8 @@ class Keeper(Protocol):
     def identity(self) -> str | None:
         """The primary key of the connection's user as a string; None for nobody."""
 
-    async def ask(self, subscription: Subscription) -> Reply:
-        """Run the subscription's GET, now."""
-
-    def audience_of(self, subscription: Subscription) -> Hashable:
-        """What the answer to this GET can depend on: those with the same are answered alike."""
+    def question_of(self, subscription: Subscription) -> Question:
+        """The subscription's GET, with the connection's present credentials."""
 
     def ended(self, subscription: Subscription) -> None:
         """It is over."""
@@ -63,10 +60,13 @@ class Subscription(Exchange):
 
     __slots__ = (
         "__weakref__",
+        "_accepted",
         "_asking",
+        "_doubts",
         "_failure",
         "_following",
         "_keeper",
+        "_learning",
         "_wanted",
         "_was_slow",
         "request",
@@ -81,7 +81,12 @@ class Subscription(Exchange):
         self.request = structs.replace(message, method="GET")
         self._following: Following | None = None
         self._failure: BrokerUnavailable | None = None
+        # The url has said yes: from here on it is not the GET that the client waits for.
+        self._accepted = False
+        self._learning = False
         self._wanted = Wanted.NOTHING
+        # Counts how often it was doubted that the client still may: an answer from before that says nothing.
+        self._doubts = 0
         self._asking: asyncio.Task[None] | None = None
         self._was_slow = False
 
@@ -93,6 +98,9 @@ class Subscription(Exchange):
             await self.hear(topic_of(self.message.url or "/"))
         except BrokerUnavailable as error:
             self.fail(error)
+        except Exception as error:  # noqa: BLE001 (logged; every id is answered)
+            log.failed(self.factory.connection_id, self.message, error)
+            self.fail(ViewFailed())
         if self._ended:
             self.finished()
         else:
@@ -106,10 +114,11 @@ class Subscription(Exchange):
         except BrokerUnavailable as error:
             self._failure = error
             raise
-        self._leave_topic()
-        if self._ended or self.message.id is None:
+        if self._ended or self._accepted or self.message.id is None:
             self._keeper.hub.leave(topic)
             return
+        self._failure = None
+        self._leave_topic()
         session = self._session
         self._following = Following(
             self, self.message.id, session.connection.codec, session.outbox, topic
@@ -122,17 +131,17 @@ class Subscription(Exchange):
         elif self._ended or following is None or not 200 <= reply.status < 300:
             super().respond(reply)
         else:
+            self._learning = True  # whoever this answer shows the connection to be has just been asked for
             self._learn(reply)
+            self._learning = False
             self._stop_timer()
-            self._streaming = True  # from here on it ends as a stream does
-            self._tell(reply.status)
             following.user = self._user_of(reply)
             if self.message.since is None:
                 self._answer(reply, following, following.start, None)
                 self._begin(following)
             else:
-                loop = asyncio.get_running_loop()
-                self._asking = loop.create_task(self._recover(reply, following))
+                self._work(self._recover(reply, following))
+            self._accepted = True
 
     async def begin(self, head: Reply) -> None:
         self._learn(head)
@@ -140,7 +149,7 @@ class Subscription(Exchange):
         raise asyncio.CancelledError
 
     def finished(self) -> None:
-        if self._streaming and not self._ended:  # the GET is done, and the subscription begins
+        if self._accepted and not self._ended:  # the GET is done, and the subscription begins
             if self._observer is not None:
                 self._observer.finished()
             self._session.finished(self)
@@ -163,13 +172,15 @@ class Subscription(Exchange):
             )
         )
         following.offset = position.offset
+        self._streaming = True  # from here on it ends as a stream does
+        self._tell(reply.status)
+        self._keeper.reruns.watch(self)
 
     def _begin(self, following: Following) -> None:
         """The client has the snapshot, and what it had missed: go on from there."""
         self._asking = None
         following.begin()
-        self._keeper.reruns.watch(self)
-        self._want(self._wanted)
+        self._go_on()
 
     async def _recover(self, reply: Reply, following: Following) -> None:
         """Answer, and send what has happened since the client was there last, if all of that can be had."""
@@ -179,21 +190,30 @@ class Subscription(Exchange):
         if after.epoch == start.epoch and after != start:
             page = await self._missed(following, after)
         recovered = after == start or page is not None
-        if self._over:
-            return
         self._answer(reply, following, after if recovered else start, recovered)
         while page is not None and after.offset < start.offset:
+            if not page.news:
+                page = None
+                break
             for news in page.news:
-                if news.offset <= start.offset:  # what comes then is held
-                    following.pass_on(news)
-                    after = Position(start.epoch, news.offset)
-            await self._session.outbox.room()
+                if news.offset > start.offset:
+                    break  # it is held
+                await self._may_send()
+                following.pass_on(news)
+                after = Position(start.epoch, news.offset)
             if after.offset < start.offset:
                 page = await self._missed(following, after)
-                if page is None:
-                    following.lost("history", start.offset)
-        if not self._over:
-            self._begin(following)
+        if recovered and after.offset < start.offset:
+            following.lost("history", start.offset)
+        self._begin(following)
+
+    async def _may_send(self) -> None:
+        """Wait until there is room, and no doubt that the client may have what is sent."""
+        while self._wanted or self._session.outbox.full:
+            if self._wanted:
+                await self._ask_once()
+            else:
+                await self._session.outbox.room()
 
     async def _missed(self, following: Following, after: Position) -> Recovered | None:
         """The next events after this position; None where they can't be had."""
@@ -219,22 +239,23 @@ class Subscription(Exchange):
 
     # Permission, and who asks for it.
 
-    @property
-    def audience(self) -> Hashable:
-        return self._keeper.audience_of(self)
-
-    async def ask(self) -> Reply:
-        return await self._keeper.ask(self)
+    def question(self) -> Question:
+        return self._keeper.question_of(self)
 
     def ask_again(self) -> None:
         """Who the connection is has changed: send nothing more before the url has been asked whether it may."""
-        if self._following is not None:
-            self._following.pause()
+        if not self._learning:
+            self._doubts += 1
+            if self._following is not None:
+                self._following.pause()
             self._want(Wanted.PERMISSION)
 
     def judge(self, reply: Reply) -> bool:
         """What the url has answered by now: whether the subscription goes on."""
         if self._ended or self._following is None or self.message.id is None:
+            return False
+        if reply.is_stream:
+            self._cut_short(NotWatchable())
             return False
         if 200 <= reply.status < 300:
             self._following.user = self._user_of(reply)
@@ -251,26 +272,58 @@ class Subscription(Exchange):
 
     def _want(self, wanted: Wanted) -> None:
         self._wanted = max(self._wanted, wanted)
-        live = self._following is not None and self._following.live
-        if self._wanted and self._asking is None and live and not self._ended:
-            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let events flow, or see to what is in the way."""
+        following = self._following
+        if following is None or not following.live or self._asking is not None:
+            return
+        if self._wanted or self._session.outbox.full:
+            self._work(self._ask())
+        else:
+            following.resume()
 
     async def _ask(self) -> None:
-        """Ask the url until nothing more is wanted."""
+        """Ask the url until nothing more is wanted; then let events flow, as soon as there is room."""
         following = self._following
         assert following is not None
-        while self._wanted and not self._ended:
-            wanted, self._wanted = self._wanted, Wanted.NOTHING
-            if wanted is Wanted.SNAPSHOT:
+        while True:
+            if self._wanted is not Wanted.PERMISSION:
                 await self._session.outbox.room()
-                following.hold()
-            reply = await self._keeper.reruns.get(self)
-            if self.judge(reply):
-                if wanted is Wanted.SNAPSHOT:
-                    following.replace(reply)
-                elif not self._wanted:
-                    following.resume()
+            if self._wanted:
+                await self._ask_once()
+                continue
+            following.resume()
+            if not self._wanted:  # else there was too much for the room
+                break
         self._asking = None
+
+    async def _ask_once(self) -> None:
+        following = self._following
+        assert following is not None
+        wanted, doubts = self._wanted, self._doubts
+        self._wanted = Wanted.NOTHING
+        if wanted is Wanted.SNAPSHOT:
+            following.hold()
+        reply = await self._keeper.reruns.get(self)
+        if doubts != self._doubts:
+            self._wanted = max(self._wanted, wanted)
+        elif not self.judge(reply):
+            raise asyncio.CancelledError
+        elif wanted is Wanted.SNAPSHOT:
+            following.replace(reply)
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this at the subscription's own pace; it is cancelled with the subscription."""
+        self._asking = asyncio.get_running_loop().create_task(work)
+        self._asking.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.answer_lost(self.factory.connection_id, self.message, error)
+            if not self._ended:
+                self._cut_short(ViewFailed())
 
     # The end.
 
@@ -282,11 +335,10 @@ class Subscription(Exchange):
         super()._end(message)
         self._give_back()
 
-    @property
-    def _over(self) -> bool:
-        return self._ended
-
     def _give_back(self) -> None:
+        asking, self._asking = self._asking, None
+        if asking is not None and asking is not asyncio.current_task():
+            asking.cancel()
         self._leave_topic()
         self._keeper.reruns.forget(self)
         self._keeper.ended(self)

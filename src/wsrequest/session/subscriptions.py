@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request
 from wsrequest.session.exchange import Owner
+from wsrequest.session.rerun import Question
 from wsrequest.session.subscription import Subscription
 from wsrequest.session.switchboard import Switchboard
 
@@ -87,16 +88,10 @@ class Subscriptions:
     def identity(self) -> str | None:
         return self._session.identity
 
-    async def ask(self, subscription: Subscription) -> Reply:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._session.answer(self._call(subscription))
-        except TimeoutError:
-            return Reply(504, {})
-
-    def audience_of(self, subscription: Subscription) -> Hashable:
-        call, request = self._call(subscription), subscription.request
-        return (
+    def question_of(self, subscription: Subscription) -> Question:
+        request = subscription.request
+        call = self._session.call(request, self._session.present_factory())
+        audience = (
             request.url,
             bytes(request.data) if request.data else b"",
             tuple(sorted((request.headers or {}).items())),
@@ -105,6 +100,14 @@ class Subscriptions:
             call.factory.likeness,
             call.codec.name,
         )
+        return Question(audience, lambda: self._ask(call))
+
+    async def _ask(self, call: Call) -> Reply:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._session.answer(call)
+        except TimeoutError:
+            return Reply(504, {})
 
     def ended(self, subscription: Subscription) -> None:
         self._members.discard(subscription)
@@ -116,9 +119,6 @@ class Subscriptions:
         call = self._session.call(subscription.request, subscription.factory)
         call.subscription = Naming(subscription, self._session.loop)
         return call
-
-    def _call(self, subscription: Subscription) -> Call:
-        return self._session.call(subscription.request, self._session.present_factory())
 
 
 class Naming:
