@@ -22,8 +22,9 @@ logger = logging.getLogger("wsrequest")
 class Metrics(Protocol):
     """The seam. The names, and the labels of each, are those of INSTRUMENTS.
 
-    All is called on the event loop, many times for each message: a method must be quick, and must not block. What it
-    raises is logged, once for each name, and otherwise ignored.
+    All is called on the event loop, many times for each message: a method must be quick, and must not block. (Only
+    ``publish_failures`` is counted by whichever thread it happens on.) What a method raises is logged, once for each
+    name, and otherwise ignored.
     """
 
     def count(self, name: str, value: float = 1, **labels: str) -> None:
@@ -80,6 +81,7 @@ INSTRUMENTS = (
     Instrument("worker_threads", "gauge", "Threads for synchronous code"),
     Instrument("worker_threads_leased", "gauge", "Threads that one request has to itself"),
     Instrument("worker_jobs_waiting", "gauge", "Jobs that wait for a thread"),
+    Instrument("publish_failures", "counter", "What a broker did not take after a commit"),
 )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import transaction
 from pytest_django.fixtures import Settings
 from websockets.exceptions import InvalidStatus
 
@@ -16,6 +18,7 @@ from tests.project.gates import Gate
 from tests.support.client import connect
 from tests.support.memory import connection, settle
 from tests.support.server import ServerThread
+from wsrequest import publish
 from wsrequest.conf import get_settings
 from wsrequest.metrics import INSTRUMENTS, metrics_in_force
 
@@ -318,8 +321,12 @@ async def test_the_threads_and_what_waits_for_them(
 
 
 async def test_all_that_is_promised_is_measured(
-    server: ServerThread, recorder: Recorder, gate: Gate
+    server: ServerThread, recorder: Recorder, gate: Gate, settings: Settings
 ) -> None:
+    settings.WSREQUEST = {
+        **settings.WSREQUEST,
+        "BROKERS": {"default": {"BACKEND": "tests.push.told.Away"}},
+    }
     with pytest.raises(InvalidStatus):
         async with connect(server.ws, origin="https://evil.example"):
             pass
@@ -328,6 +335,7 @@ async def test_all_that_is_promised_is_measured(
         await peer.request(f"/chunks/{gate.name}/2/10/", id=1)
         await peer.request("/hello/", id=2)
         await peer.request("/leave/", id=3)
+    await sync_to_async(transaction.atomic(publish))("/hello/", "after the commit")
     await recorder.reached("connections", 0)
     await recorder.until(lambda: recorder.names == {instrument.name for instrument in INSTRUMENTS})
 

@@ -5,7 +5,7 @@ committed, and never where it, or the savepoint around the call, is rolled back;
 With ``on_commit=False`` it is said at once in any case. (A broker that keeps its events in the database ``using``
 itself writes them there and then, as a part of the transaction.)
 
-Said at once, they raise :class:`~wsrequest.errors.BrokerUnavailable` where the broker does not answer. After a commit
+Said at once, they raise ``wsrequest.errors.BrokerUnavailable`` where the broker does not answer. After a commit
 it is too late for that, as the data is saved: it is logged (``wsrequest.push``) and counted (``publish_failures``).
 
 The functions that begin with ``a`` are for asynchronous code. There a transaction can only be one of synchronous code
