@@ -220,6 +220,14 @@ def event_unreadable(topic: str, position: tuple[str, int]) -> None:
         )
 
 
+def history_unreadable(topic: str, error: BaseException) -> None:
+    """A broker has failed in a way that no broker should. It is asked again."""
+    if (omitted := throttle.admit(history_unreadable, time.monotonic())) is not None:
+        push_log.error(
+            "The history of %s can't be read%s", shown(topic), _left_out(omitted), exc_info=error
+        )
+
+
 def word_unreadable(topic: str | None) -> None:
     """A broker delivered something that can't be told to anybody."""
     if (omitted := throttle.admit(word_unreadable, time.monotonic())) is not None:

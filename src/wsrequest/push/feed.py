@@ -25,6 +25,9 @@ PATIENCE = 2.0
 #: Seconds until a broker that did not answer, but is not known to be away, is asked again.
 AGAIN = 0.5
 
+#: ... and one that answered, but does not know yet of an event that it has delivered.
+LAG = 0.02
+
 #: Seconds for which a topic without subscribers is still heard: most who leave come back.
 LINGER = 5.0
 
@@ -71,7 +74,12 @@ class Topic:
         self.holders = 0
         #: Whether the position is known, and everything after it will be heard.
         self.sound = False
-        self._kept: list[tuple[Position, bytes]] = []
+        #: Nobody knows for how long what is missing can't be had.
+        self.out_of_reach = False
+        # What came while it was not sound, numbered; and whether there was too much of it.
+        self._kept: list[tuple[int, Position, bytes]] = []
+        self._number = 0
+        self._spilled = False
         self._pages: dict[Position, asyncio.Future[Recovered]] = {}
 
     def begin(self, position: Position) -> None:
@@ -86,9 +94,11 @@ class Topic:
             if position == (epoch, offset + 1):
                 self.spread(position, payload)
                 return True
-        self._kept.append((position, payload))
+        self._number += 1
+        self._kept.append((self._number, position, payload))
         if len(self._kept) > KEPT:
             self._kept.clear()  # the history has them; where it has not, that will show
+            self._spilled = True
         return not self.sound
 
     def spread(self, position: Position, payload: bytes) -> None:
@@ -99,28 +109,25 @@ class Topic:
         for subscriber in tuple(self.subscribers):
             subscriber.deliver(news)
 
-    @property
-    def waiting(self) -> int:
-        """Events that came while it was not sound."""
-        return len(self._kept)
+    def look(self) -> int:
+        """The position is about to be read, and what comes before it: a number for :meth:`settle`."""
+        self._spilled = False
+        return self._number
 
-    def settle(self, waiting: int = 0) -> bool:
+    def settle(self, looked: int = 0) -> bool:
         """Everything up to the position was handed on: now what came in meanwhile. False where, even so, something is
-        missing. So many had been ``waiting`` when the position was read: those of another epoch are of a past one."""
+        missing. What had come before the position was ``looked`` for, of another epoch, is of a past one."""
         epoch = self.position.epoch
-        kept = [
-            entry
-            for index, entry in enumerate(self._kept)
-            if index >= waiting or entry[0].epoch == epoch
-        ]
+        kept = [each for each in self._kept if each[0] > looked or each[1].epoch == epoch]
         self._kept = []
         self.sound = True
-        for index, (position, payload) in enumerate(kept):
+        for index, (_, position, payload) in enumerate(kept):
             if not self.hear(position, payload):
                 self._kept = kept[index:]
                 self.sound = False
                 return False
-        return True
+        self.sound = not self._spilled
+        return self.sound
 
     def each(self, call: Callable[[Subscriber], None]) -> None:
         for subscriber in tuple(self.subscribers):
@@ -187,6 +194,7 @@ class Feed(Receiver):
         self._catching_up: dict[Topic, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(CATCHING_UP)
         self._away = False
+        self._interruptions = 0
         self._patience: asyncio.TimerHandle | None = None
         self.listener = broker.listen(loop, self)
         #: Who is on its topics.
@@ -205,7 +213,7 @@ class Feed(Receiver):
         try:
             if name in self._opening:
                 await asyncio.shield(self._opening[name])
-            if self._away:
+            if self._away or topic.out_of_reach:
                 raise BrokerUnavailable
         except BaseException:
             self.leave(topic)
@@ -215,8 +223,7 @@ class Feed(Receiver):
     def leave(self, topic: Topic) -> None:
         """One holder less. Where it was the last, the topic is heard a little longer."""
         topic.holders -= 1
-        if not topic.holders:
-            self._loop.call_later(LINGER, self._close, topic)
+        self._close_later(topic)
 
     async def recover(self, topic: Topic, after: Position) -> Recovered:
         """The next page of events after a position. Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
@@ -255,6 +262,7 @@ class Feed(Receiver):
 
     def interrupted(self) -> None:
         self._away = True
+        self._interruptions += 1
         for topic in self._topics.values():
             topic.sound = False
         for task in self._catching_up.values():
@@ -281,6 +289,7 @@ class Feed(Receiver):
         return (topic for topic in tuple(self._topics.values()) if topic.name not in self._opening)
 
     async def _open(self, topic: Topic) -> None:
+        interruptions = self._interruptions
         try:
             position = await self.listener.subscribe(topic.name)
         except BaseException:
@@ -289,17 +298,24 @@ class Feed(Receiver):
         finally:
             del self._opening[topic.name]
         topic.begin(position)
-        if self._away or not topic.settle():
+        # After an interruption what the position does not have may have been missed, even if all is well by now.
+        if interruptions != self._interruptions or not topic.settle():
             self._catch_up(topic)
+        self._close_later(topic)  # whoever wanted it may be gone
+
+    def _close_later(self, topic: Topic) -> None:
+        if not topic.holders:
+            self._loop.call_later(LINGER, self._close, topic)
 
     def _close(self, topic: Topic) -> None:
-        if not topic.holders and self._topics.get(topic.name) is topic:
-            del self._topics[topic.name]
-            if (task := self._catching_up.pop(topic, None)) is not None:
-                task.cancel()
-            closing = self._loop.create_task(self.listener.unsubscribe(topic.name))
-            self._closing[topic.name] = closing
-            closing.add_done_callback(lambda _: self._closing.pop(topic.name))
+        name = topic.name
+        if topic.holders or self._topics.get(name) is not topic or name in self._opening:
+            return
+        del self._topics[name]
+        if (task := self._catching_up.pop(topic, None)) is not None:
+            task.cancel()
+        closing = self._closing[name] = self._loop.create_task(self.listener.unsubscribe(name))
+        closing.add_done_callback(lambda _: self._closing.pop(name))
 
     def _catch_up(self, topic: Topic) -> None:
         """Read what is missing. While the broker is away that has to wait."""
@@ -315,23 +331,33 @@ class Feed(Receiver):
             task.add_done_callback(ended)
 
     async def _read(self, topic: Topic) -> None:
-        told = False
-        while True:
-            try:
-                async with self._places:
-                    waiting = topic.waiting
-                    page = await self.listener.history(topic.name, topic.position, PAGE)
-            except BrokerUnavailable:
-                if not told:
-                    told = True
-                    topic.each(lambda subscriber: subscriber.lost("broker", None))
-                await asyncio.sleep(AGAIN)
-                continue
-            if page.whole:
-                for entry in page.entries:
-                    topic.spread(Position(page.newest.epoch, entry.offset), entry.payload)
-            else:
-                topic.lose(page.newest)
-            if (not page.whole or len(page.entries) < PAGE) and topic.settle(waiting):
-                break
+        while not await self._read_page(topic):
+            pass
+        topic.out_of_reach = False
         topic.each(lambda subscriber: subscriber.found())
+
+    async def _read_page(self, topic: Topic) -> bool:
+        """Whether that was all that is missing."""
+        try:
+            async with self._places:
+                looked = topic.look()
+                page = await self.listener.history(topic.name, topic.position, PAGE)
+        except Exception as error:  # noqa: BLE001 (logged, and tried again)
+            if not isinstance(error, BrokerUnavailable):
+                log.history_unreadable(topic.name, error)
+            if not topic.out_of_reach:
+                topic.out_of_reach = True
+                topic.each(lambda subscriber: subscriber.lost("broker", None))
+            await asyncio.sleep(AGAIN)
+            return False
+        if not page.whole:
+            topic.lose(page.newest)
+        for entry in page.entries:
+            topic.spread(Position(page.newest.epoch, entry.offset), entry.payload)
+        if page.whole and topic.position.offset < page.newest.offset and page.entries:
+            return False  # there is another page
+        if topic.settle(looked):
+            return True
+        if not page.entries:
+            await asyncio.sleep(LAG)
+        return False
