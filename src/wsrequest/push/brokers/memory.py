@@ -68,7 +68,7 @@ class MemoryBroker(Broker):
                 entries.popleft()
             history.expires = self._clock() + retention.ttl
             self._shrink()
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 if topic in listener.topics:
                     listener.hear(
                         payload, partial(listener.receiver.deliver, topic, position, payload)
@@ -80,7 +80,7 @@ class MemoryBroker(Broker):
 
     def signal(self, topic: str | None, payload: bytes) -> None:
         with self.lock:
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 if topic is None or topic in listener.topics:
                     listener.hear(payload, partial(listener.receiver.signal, topic, payload))
 
@@ -206,6 +206,7 @@ class MemoryListener(Listener):
                 self._loop.call_soon_threadsafe(self._listen)
             except RuntimeError:  # the loop is closed: nobody will ever listen again
                 self._heard.clear()
+                self._broker.forget(self)
 
     def _listen(self) -> None:
         self._woken = False  # before looking: what comes in from here on wakes again
