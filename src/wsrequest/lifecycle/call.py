@@ -71,6 +71,16 @@ class Call:
         if self.once is not None:
             self.once.attach(request)
 
+    def last_step(
+        self, request: SocketRequest, response: HttpResponseBase
+    ) -> Callable[[], None] | None:
+        """What a subscription still wants to know of a request to which its url has said yes: to be called on a thread,
+        before the response is closed. None: nothing."""
+        if self.subscription is None or not 200 <= response.status_code < 300:
+            return None
+        step: Callable[[], None] | None = self.subscription.last_step(request)
+        return step
+
     def settle(self, request: SocketRequest, response: HttpResponseBase) -> HttpResponseBase:
         """What is to be sent for the response to a request with a key: for a repeat, the first answer."""
         assert self.once is not None

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from django.db import connections
 from django.http import FileResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from wsrequest import log
 from wsrequest.conf import get_settings
@@ -256,6 +257,8 @@ def _answer_sync(call: Call, request: SocketRequest) -> Reply | StreamingHttpRes
     if isinstance(response, StreamingHttpResponse) and has_body(request.method, response):
         return response
     try:
+        if (step := call.last_step(request, response)) is not None:
+            step()
         return call.reply(response if call.once is None else call.settle(request, response))
     finally:
         response.close()
@@ -283,16 +286,20 @@ async def _answer_async(call: Call, sink: Sink) -> None:
                 await off_loop(call.once.free)
             await _pump(parts, response, call, sink)
             return
-        answer = response
-        if call.once is not None:
-            answer = await off_loop(call.settle, request, response)
-        if call.is_laborious(answer):
-            sink.respond(await hop_anywhere(call.reply, answer))
-        else:
-            sink.respond(call.reply(answer))
+        sink.respond(await _reply_async(call, request, response))
     finally:
         if not response.closed:
             await hop_anywhere(response.close)
+
+
+async def _reply_async(call: Call, request: SocketRequest, response: HttpResponseBase) -> Reply:
+    if (step := call.last_step(request, response)) is not None:
+        await hop_anywhere(step)
+    if call.once is not None:
+        response = await off_loop(call.settle, request, response)
+    if call.is_laborious(response):
+        return await hop_anywhere(call.reply, response)
+    return call.reply(response)
 
 
 async def _pump(

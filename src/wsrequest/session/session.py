@@ -108,7 +108,8 @@ class Session:
         self._leaving = False
         self._over = False
         self._subscriptions: Subscriptions | None = None
-        switchboard_of(runner)  # so that what is said to connections is heard
+        #: By whom it is told what is said to connections.
+        self.switchboard = switchboard_of(runner)
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
         self._context = contextvars.copy_context()
         registry.admit(self, settings)
@@ -180,6 +181,8 @@ class Session:
             self.outbox.put(self.connection.send_control("goaway", {"delay": round(delay, 3)}))
         self.connection.leaving = ceil(delay)
         self._leaving = True
+        if self._subscriptions is not None:
+            self._subscriptions.step_out()
         self._close_if_done()
 
     def cut_short(self) -> None:
@@ -278,7 +281,7 @@ class Session:
         exchange: Exchange | None
         if message.method == "SUBSCRIBE":
             self._subscriptions = self._subscriptions or Subscriptions(
-                self, switchboard_of(self._runner), self._settings
+                self, self.switchboard, self._settings
             )
             exchange = self._subscriptions.add(message, factory)
         else:

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from wsrequest.conf import get_settings
+from wsrequest.push.presence import is_all_said
 from wsrequest.session.registry import Member, registry
 
 logger = logging.getLogger("wsrequest")
@@ -54,6 +55,7 @@ async def drain(members: set[Member], hurry: asyncio.Event | None = None) -> Non
         for member in left:
             _on_its_loop(member, member.cut_short)
         await _left_after(left, LAST_WORDS_TIME)
+    await _until_said(hurry)
     await asyncio.sleep(FLUSH_TIME)
 
 
@@ -73,6 +75,16 @@ async def _left_after(
             break
         await asyncio.sleep(STEP)
     return left
+
+
+async def _until_said(hurry: asyncio.Event | None) -> None:
+    """Wait until the other processes know that nobody is here any more, so that they don't have to find out."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + LAST_WORDS_TIME
+    while not is_all_said() and clock() < end:
+        if hurry is not None and hurry.is_set():
+            break
+        await asyncio.sleep(STEP)
 
 
 class Shutdown:

@@ -22,6 +22,7 @@ from wsrequest.push.brokers.base import Position
 from wsrequest.push.feed import Recovered
 from wsrequest.push.hub import Hub
 from wsrequest.push.topics import topic_of
+from wsrequest.session.attendance import Attendance
 from wsrequest.session.exchange import Exchange, Owner
 from wsrequest.session.following import Following
 from wsrequest.session.rerun import Question, Reruns
@@ -39,6 +40,9 @@ class Keeper(Protocol):
 
     def question_of(self, subscription: Subscription) -> Question:
         """The subscription's GET, with the connection's present credentials."""
+
+    async def introduce(self, subscription: Subscription, attendance: Attendance) -> Reply:
+        """Run the GET as the first one was run, for what is told of the connection."""
 
     def ended(self, subscription: Subscription) -> None:
         """It is over."""
@@ -69,6 +73,7 @@ class Subscription(Exchange):
         "_learning",
         "_wanted",
         "_was_slow",
+        "attendance",
         "request",
     )
 
@@ -80,6 +85,8 @@ class Subscription(Exchange):
         #: The GET by which the url is asked, now and later.
         self.request = structs.replace(message, method="GET")
         self._following: Following | None = None
+        #: Its part in who is on the topic; None where nobody is told.
+        self.attendance: Attendance | None = None
         self._failure: BrokerUnavailable | None = None
         # The url has said yes: from here on it is not the GET that the client waits for.
         self._accepted = False
@@ -119,10 +126,21 @@ class Subscription(Exchange):
             return
         self._failure = None
         self._leave_topic()
-        session = self._session
-        self._following = Following(
-            self, self.message.id, session.connection.codec, session.outbox, topic
-        )
+        codec, outbox = self._session.connection.codec, self._session.outbox
+        self._following = Following(self, self.message.id, codec, outbox, topic)
+        if topic.options.presence:
+            presence = self._keeper.hub.presence(topic)
+            attendance = Attendance(self, self.message.id, codec, outbox, topic, presence)
+            self.attendance = attendance
+            if self.message.presence:
+                await self._prepare(attendance)
+
+    async def _prepare(self, attendance: Attendance) -> None:
+        try:
+            await attendance.prepare()
+        except BrokerUnavailable as error:
+            self._failure = error
+            raise
 
     def respond(self, reply: Reply) -> None:
         following = self._following
@@ -131,11 +149,14 @@ class Subscription(Exchange):
         elif self._ended or following is None or not 200 <= reply.status < 300:
             super().respond(reply)
         else:
-            self._learning = True  # whoever this answer shows the connection to be has just been asked for
+            # Whoever this answer shows the connection to be has just been asked for.
+            self._learning = True
             self._learn(reply)
             self._learning = False
             self._stop_timer()
-            following.user = self._user_of(reply)
+            following.user = self.user_of(reply)
+            if self.attendance is not None:
+                self.attendance.enter(following.user)
             if self.message.since is None:
                 self._answer(reply, following, following.start, None)
                 self._begin(following)
@@ -160,6 +181,8 @@ class Subscription(Exchange):
         self, reply: Reply, following: Following, position: Position, recovered: bool | None
     ) -> None:
         subscribed = Subscribed(*position, recovered=UNSET if recovered is None else recovered)
+        if self.attendance is not None:
+            subscribed.presence = self.attendance.see()
         self._session.outbox.put(
             self._session.connection.send_response(
                 self.message.id,
@@ -258,7 +281,9 @@ class Subscription(Exchange):
             self._cut_short(NotWatchable())
             return False
         if 200 <= reply.status < 300:
-            self._following.user = self._user_of(reply)
+            self._following.user = self.user_of(reply)
+            if self.attendance is not None:
+                self.attendance.is_now(self._following.user)
             return True
         self._end(
             self._session.connection.send_ended(
@@ -267,7 +292,10 @@ class Subscription(Exchange):
         )
         return False
 
-    def _user_of(self, reply: Reply) -> str | None:
+    async def introduce(self, attendance: Attendance) -> Reply:
+        return await self._keeper.introduce(self, attendance)
+
+    def user_of(self, reply: Reply) -> str | None:
         return self._keeper.identity if reply.identity is UNSET else reply.identity.user
 
     def _want(self, wanted: Wanted) -> None:
@@ -344,6 +372,9 @@ class Subscription(Exchange):
         self._keeper.ended(self)
 
     def _leave_topic(self) -> None:
+        if self.attendance is not None:
+            self.attendance.leave()
+            self.attendance = None
         if self._following is not None:
             self._following.leave()
             self._keeper.hub.leave(self._following.topic)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
+from django.http import HttpRequest
+
 from wsrequest.conf import Settings
 from wsrequest.errors import TooManySubscriptions
 from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request
-from wsrequest.session.exchange import Owner
+from wsrequest.session.attendance import Attendance, Introduction
+from wsrequest.session.exchange import Exchange, Owner
 from wsrequest.session.rerun import Question
 from wsrequest.session.subscription import Subscription
 from wsrequest.session.switchboard import Switchboard
@@ -30,6 +33,9 @@ class Session(Owner, Protocol):
 
     def call(self, message: Request, factory: RequestFactory) -> Call:
         """The message as the lifecycle takes it."""
+
+    def run_call(self, call: Call, exchange: Exchange) -> None:
+        """Let the exchange be told what becomes of the call."""
 
     async def answer(self, call: Call) -> Reply:
         """Run a call whose answer goes nowhere by itself."""
@@ -64,10 +70,10 @@ class Subscriptions:
         self._members.add(subscription)
         return subscription
 
-    def open(self, subscription: Subscription, start: Callable[[Subscription, Call], None]) -> None:
-        """Let it hold its url's events, and then ``start`` its GET."""
+    def open(self, subscription: Subscription) -> None:
+        """Let it hold its url's events, and then run its GET."""
         opening = self._session.loop.create_task(
-            subscription.open(lambda: start(subscription, self._first_call(subscription)))
+            subscription.open(lambda: self._start(subscription))
         )
         self._opening.add(opening)
         opening.add_done_callback(self._opening.discard)
@@ -76,6 +82,12 @@ class Subscriptions:
         """Who the connection is has changed."""
         for subscription in tuple(self._members):
             subscription.ask_again()
+
+    def step_out(self) -> None:
+        """The connection is about to go: others are not to see it there any more."""
+        for subscription in self._members:
+            if subscription.attendance is not None:
+                subscription.attendance.go_away()
 
     def stop(self) -> None:
         """The peer is gone."""
@@ -109,16 +121,21 @@ class Subscriptions:
         except TimeoutError:
             return Reply(504, {})
 
+    async def introduce(self, subscription: Subscription, attendance: Attendance) -> Reply:
+        call = self._session.call(subscription.request, self._session.present_factory())
+        call.subscription = Introduction(attendance)
+        return await self._ask(call)
+
     def ended(self, subscription: Subscription) -> None:
         self._members.discard(subscription)
 
     def close(self, code: int) -> None:
         self._session.close(code)
 
-    def _first_call(self, subscription: Subscription) -> Call:
+    def _start(self, subscription: Subscription) -> None:
         call = self._session.call(subscription.request, subscription.factory)
         call.subscription = Naming(subscription, self._session.loop)
-        return call
+        self._session.run_call(call, subscription)
 
 
 class Naming:
@@ -136,6 +153,11 @@ class Naming:
     async def ahear(self, name: str) -> None:
         """The same, on any event loop."""
         await asyncio.wrap_future(self._begin(name))
+
+    def last_step(self, request: HttpRequest) -> Callable[[], None] | None:
+        """What is to be done on a thread, as a part of this request, once its url has said yes; None: nothing."""
+        attendance = self._subscription.attendance
+        return None if attendance is None else attendance.last_step(request)
 
     def _begin(self, name: str) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(self._subscription.hear(name), self._loop)
