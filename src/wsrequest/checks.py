@@ -3,6 +3,8 @@
 ``wsrequest.E001``  a key of WSREQUEST is not known
 ``wsrequest.E002``  a value of WSREQUEST can't be used
 ``wsrequest.E003``  IDEMPOTENCY_CACHE is none of CACHES
+``wsrequest.E004``  one of BROKERS can't be used
+``wsrequest.E005``  a PostgresBroker has no tables, as its app is not installed
 ``wsrequest.W001``  ATOMIC_REQUESTS with an asynchronous view: Django answers 500
 ``wsrequest.W002``  the cache for idempotency keys can't tell which of two requests came first
 ``wsrequest.W003``  it can't be seen by other processes (``check --deploy``)
@@ -11,10 +13,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
@@ -25,7 +28,13 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
 from wsrequest.conf import NAMES, get_settings, problems, unknown_keys
+from wsrequest.errors import ConfigurationError
 from wsrequest.lifecycle.views import each_view
+from wsrequest.push.brokers import broker_of
+from wsrequest.push.brokers.base import Broker
+
+_POSTGRES_BROKER = "wsrequest.push.brokers.postgres.broker"
+_POSTGRES_APP = "wsrequest.contrib.postgres"
 
 
 @register
@@ -42,6 +51,33 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register
+def check_brokers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E004 and E005."""
+    return [] if problems() else list(_broker_errors())
+
+
+def _broker_errors() -> Iterator[Error]:
+    for alias in get_settings().brokers:
+        try:
+            broker = broker_of(alias)
+        except ConfigurationError as error:
+            yield Error(str(error), id="wsrequest.E004")
+            continue
+        if _is_postgres(broker) and not apps.is_installed(_POSTGRES_APP):
+            yield Error(
+                f"WSREQUEST['BROKERS'][{alias!r}] keeps its events in the database {broker.transactional!r}, where "
+                "nothing makes its tables.",
+                hint=f"Add {_POSTGRES_APP!r} to INSTALLED_APPS, and run migrate.",
+                id="wsrequest.E005",
+            )
+
+
+def _is_postgres(broker: Broker) -> bool:
+    """Told by name: psycopg may not be installed."""
+    return any(kind.__module__ == _POSTGRES_BROKER for kind in type(broker).__mro__)
 
 
 @register(Tags.caches)

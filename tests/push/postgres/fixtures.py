@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -55,31 +56,38 @@ def migrate(*arguments: str) -> None:
         call_command("migrate", "wsrequest_postgres", *arguments, database=ALIAS, verbosity=0)
 
 
-class alias_of:  # noqa: N801 (used as a function)
-    """A database as an alias of Django's, as long as it is entered."""
+@contextmanager
+def alias_of(server: PostgresServer, name: str, **options: Any) -> Iterator[str]:
+    """A database under Django's alias; what was there before comes back."""
+    where = server.parameters
+    settings = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": where["user"],
+        "HOST": where["host"],
+        "PORT": str(where["port"]),
+        "OPTIONS": options,
+    }
+    before = connections.settings.get(ALIAS)
+    if before is not None:
+        forget_connection()
+    configured = connections.configure_settings({"default": {}, ALIAS: settings})
+    connections.settings[ALIAS] = configured[ALIAS]
+    try:
+        yield ALIAS
+    finally:
+        forget_connection()
+        if before is None:
+            del connections.settings[ALIAS]
+        else:
+            connections.settings[ALIAS] = before
 
-    def __init__(self, server: PostgresServer, name: str, **options: Any) -> None:
-        where = server.parameters
-        self.settings = {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": name,
-            "USER": where["user"],
-            "HOST": where["host"],
-            "PORT": str(where["port"]),
-            "OPTIONS": options,
-        }
 
-    def __enter__(self) -> str:
-        connections.settings[ALIAS] = connections.configure_settings(
-            {"default": {}, ALIAS: self.settings}
-        )[ALIAS]
-        return ALIAS
-
-    def __exit__(self, *exception: object) -> None:
+def forget_connection() -> None:
+    """This thread's, which remembers which database it was for."""
+    if connections[ALIAS].connection is not None:
         connections[ALIAS].close()
-        connections[ALIAS].close_pool()
-        del connections[ALIAS]
-        del connections.settings[ALIAS]
+    del connections[ALIAS]
 
 
 @pytest.fixture
@@ -87,7 +95,7 @@ async def broker(postgres: str) -> AsyncIterator[PostgresBroker]:
     made = PostgresBroker(using=postgres)
     yield made
     made.close()
-    await sync_to_async(connections.close_all)()  # of the thread for asynchronous queries
+    await sync_to_async(forget_connection)()  # of the thread for asynchronous queries
 
 
 Listen = Callable[..., tuple[PostgresListener, Heard]]

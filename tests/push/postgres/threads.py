@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
-from tests.push.postgres.fixtures import ALIAS
+from tests.push.postgres.fixtures import ALIAS, forget_connection
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ async def on_thread(function: Callable[..., T], *arguments: Any) -> T:
         try:
             return function(*arguments)
         finally:
-            connections.close_all()
+            forget_connection()
 
     return await asyncio.to_thread(run)
 
