@@ -21,6 +21,9 @@ class Member(Protocol):
     address: str | None
     #: The primary key of its user as a string; None for nobody.
     identity: str | None
+    @property
+    def switchboard(self) -> object:
+        """By whom it is told what is said to connections; there may be several on one loop."""
 
     def go_away(self, delay: float) -> None:
         """Close (4200) as soon as what is under way has ended; the client is to come back after ``delay`` seconds."""

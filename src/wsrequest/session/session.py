@@ -280,9 +280,8 @@ class Session:
         factory = self._credentials.factory
         exchange: Exchange | None
         if message.method == "SUBSCRIBE":
-            self._subscriptions = self._subscriptions or Subscriptions(
-                self, self.switchboard, self._settings
-            )
+            if self._subscriptions is None:
+                self._subscriptions = Subscriptions(self, self.switchboard, self._settings)
             exchange = self._subscriptions.add(message, factory)
         else:
             exchange = Exchange(self, message, factory)

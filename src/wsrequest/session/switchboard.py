@@ -18,7 +18,6 @@ class Switchboard:
     """One for each event loop that has connections."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, workers: int) -> None:
-        self._loop = loop
         self.hub = Hub(loop, self._heard)
         # Half of the threads at most: requests must not wait for what nobody has asked for.
         self.reruns = Reruns(max(1, workers // 2), lambda: get_settings().reauthorize_interval)
@@ -40,7 +39,7 @@ class Switchboard:
             members = registry.of_user(word.user)
         else:
             members = registry.members
-        return [member for member in members if member.loop is self._loop]
+        return [member for member in tuple(members) if member.switchboard is self]
 
 
 _switchboards: WeakKeyDictionary[PoolRunner, Switchboard] = WeakKeyDictionary()

@@ -210,7 +210,7 @@ class MemoryListener(Listener):
 
     def _listen(self) -> None:
         self._woken = False  # before looking: what comes in from here on wakes again
-        while self._heard:
+        for _ in range(len(self._heard)):
             self._heard.popleft()()
         with self._broker.lock:
             self._waiting = 0
