@@ -469,7 +469,25 @@ def test_rest_framework_does_not_answer_for_it(error: type[Exception]) -> None:
 def test_a_name_and_what_is_published_to_it_meet(name: Any, expected: str) -> None:
     assert told_by(topic(lambda request: name)(lambda request: HttpResponse())) == [expected]
     assert topic_at(name, "url_or_urls") == expected
-    assert topic_of(expected) == expected  # it can be said again as it is
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/orders/?page=2#top", "/orders/"),
+        ("/orders/%34%32/", "/orders/42/"),
+        ("/caf%c3%a9/é", "/caf%C3%A9/%C3%A9"),
+        *[
+            (url, "/@orders/7")
+            for url in ("@orders/7", "%40orders/7", "/@orders/7", "/%40orders/7")
+        ],
+        *[(url, "/") for url in ("/", "", "?page=2", "#top")],
+    ],
+)
+def test_no_url_is_a_name_of_one_s_own(url: str, expected: str) -> None:
+    """Whatever a client subscribes to, and whatever answers that."""
+    assert topic_of(url) == expected
+    assert topic_of(expected) == expected
 
 
 def test_no_two_names_of_one_s_own_are_one_topic() -> None:

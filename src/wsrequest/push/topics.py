@@ -22,9 +22,10 @@ REMEMBERED = 4096
 @functools.lru_cache(maxsize=REMEMBERED)
 def topic_of(url: str) -> str:
     """The topic of this URL's subscribers: its path, spelled as ``reverse()`` spells it. Queries and fragments don't
-    count."""
+    count. It begins with a slash, whatever the URL begins with: what does not is a name that only views give."""
     path = url.partition("#")[0].partition("?")[0]
-    return quote(unquote_to_bytes(path), safe=_SAFE)
+    topic = quote(unquote_to_bytes(path), safe=_SAFE)
+    return topic if topic[:1] == "/" else f"/{topic}"
 
 
 def own_topic(name: str) -> str:
