@@ -295,7 +295,7 @@ class AnyOrder(RuleBasedStateMachine):
         for gate in self.gates:
             gate.open()
         async with asyncio.timeout(PATIENCE):
-            while not task.done() and not self.gone and self.unanswered():
+            while not task.done() and not self.gone and (self.unanswered() or self.notices):
                 await settle()
                 self.what_comes_was_asked_for()
             if transport.closed_with == 4200:
