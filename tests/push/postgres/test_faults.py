@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 
+import psycopg
 import pytest
 from django.db import connections
 
@@ -13,13 +14,13 @@ from tests.push.postgres.fixtures import ALIAS
 from tests.push.postgres.threads import execute, on_thread
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Position, Retention
-from wsrequest.push.brokers.postgres import PostgresBroker, ear, listener
+from wsrequest.push.brokers.postgres import PostgresBroker, ear, listener, wires
 
 KEEP = Retention(size=100, ttl=60)
 ONCE = ["interrupted", "resumed"]
 
 TERMINATE = """
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+SELECT count(pg_terminate_backend(pid, 30000)) FROM pg_stat_activity
 WHERE application_name = 'wsrequest' AND query LIKE %s AND datname = current_database()
 """
 
@@ -66,7 +67,6 @@ async def test_what_was_missed_is_in_the_history(broker, listen, monkeypatch):
     await heard.until(lambda: heard.turns == ONCE)
     assert heard.events == []
     page = await ears.history("/missed/", before, 2)
-    assert page.whole, (page, before)
     assert [entry.payload for entry in page.entries] == [b"0", b"1"]
     assert page.newest == (before.epoch, 3)
 
@@ -220,3 +220,94 @@ async def test_a_quiet_connection_is_kept(listen, monkeypatch):
     async with asyncio.timeout(30):
         await often.wait()
     assert heard.turns == []
+
+
+# --- opening -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def before_listening(monkeypatch):
+    """Something that is to happen instead of the next LISTEN, or around it."""
+    real_ask = wires.Wire.ask_to_the_end
+
+    def put(function):
+        async def ask(wire, query, *parameters):
+            if isinstance(query, str):
+                return await real_ask(wire, query, *parameters)
+            monkeypatch.setattr(wires.Wire, "ask_to_the_end", real_ask)
+            return await function(wire, query)
+
+        monkeypatch.setattr(wires.Wire, "ask_to_the_end", ask)
+
+    return put
+
+
+async def test_listening_fails_at_first(listen, before_listening):
+    async def fails(wire, query):
+        raise psycopg.OperationalError
+
+    before_listening(fails)
+    _, heard = listen()
+    await heard.until(lambda: heard.turns == ONCE)
+
+
+async def test_close_before_it_listens(listen, before_listening):
+    asked = asyncio.get_running_loop().create_future()
+
+    async def takes_long(wire, query):
+        asked.set_result(wire)
+        await wire.connection.execute("SELECT pg_sleep(60)")
+
+    before_listening(takes_long)
+    ears, heard = listen()
+    wire = await asked
+    await ears.close()
+    assert wire.connection.closed
+    assert heard.turns == []
+
+
+async def test_what_comes_before_it_is_ready_is_heard_after_resumed(
+    broker, listen, monkeypatch, before_listening
+):
+    ears, heard = listen()
+    await ears.subscribe("/early/")
+
+    async def publishes(wire, query):
+        await wire.ask(query)
+        await broker.apublish("/early/", b"early", KEEP)
+        await wire.ask("SELECT 1")
+
+    before_listening(publishes)
+    resumed_after = []
+    monkeypatch.setattr(heard, "resumed", lambda: resumed_after.append(len(heard.events)))
+    await on_thread(execute, TERMINATE, "LISTEN%")
+    await heard.until(lambda: heard.events)
+    assert resumed_after == [0]
+    assert heard.payloads("/early/") == [b"early"]
+
+
+async def test_cancelled_before_it_is_set_up(postgres, monkeypatch):
+    asked = asyncio.get_running_loop().create_future()
+    real_connect = psycopg.AsyncConnection.connect
+
+    async def connect(**parameters):
+        connection = await real_connect(**parameters)
+        asked.set_result(connection)
+        return connection
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", connect)
+    opening = asyncio.create_task(wires.Wire.open(wires.Address(postgres, {}, 5.0)))
+    connection = await asked
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert connection.closed
+
+
+async def test_a_question_that_can_not_be_asked_is_the_end(postgres):
+    listening = await ear.Ear.open(wires.Address(postgres, {}, 5.0), "wsrequest", print)
+    listening.listen()
+    listening._pgconn.finish()
+    listening._ask()
+    assert listening.deaf.done()
+    listening.close()

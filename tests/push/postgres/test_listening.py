@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import threading
@@ -241,6 +242,14 @@ async def test_the_table_holds_no_more_than_the_history(broker, listen):
         assert await rows_of(before) == expected
     assert (await ear.history("/kept/", Position(before.epoch, 5), 5)).whole is False
     assert (await ear.history("/kept/", Position(before.epoch, 6), 5)).whole is True
+
+
+async def test_a_history_without_a_bound(broker, listen):
+    ear, _ = listen()
+    before = await ear.subscribe("/unbounded/")
+    for retention in (Retention(2**62, math.inf), Retention(2**62, 1e15)):
+        await broker.apublish("/unbounded/", b"", retention)
+    assert await rows_of(before) == [1, 2]
 
 
 async def test_who_listens_removes_what_has_expired(broker, listen, monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 
-import psycopg
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
@@ -20,12 +19,14 @@ from wsrequest.errors import BrokerUnavailable, ConfigurationError
 from wsrequest.push.brokers import broker_of
 from wsrequest.push.brokers.base import Retention
 from wsrequest.push.brokers.postgres import PostgresBroker
-from wsrequest.push.brokers.postgres.wires import Address
+from wsrequest.push.brokers.postgres.wires import Address, Wire
 
 KEEP = Retention(size=10, ttl=60)
 BACKEND = "wsrequest.push.brokers.postgres.PostgresBroker"
 TABLES = "SELECT count(*) FROM pg_class WHERE relname LIKE 'wsrequest_%%' AND relkind = 'r'"
 FUNCTIONS = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'wsrequest_%%'"
+
+SHOWN = ["work_mem", "application_name", "statement_timeout"]
 
 
 @pytest.fixture
@@ -186,17 +187,17 @@ async def test_a_pool_of_djangos(postgres_server, migrated, postgres, listen):
         await on_thread(connections[ALIAS].close_pool)
 
 
-def test_the_role_that_django_assumes(empty, postgres_server):
-    execute('CREATE ROLE "the\\ owner"')
+async def test_the_role_that_django_assumes(postgres_server, migrated, postgres):
+    role = "the\\ owner's role"
+    await on_thread(execute, f'CREATE ROLE "{role}"')
     try:
-        options = {"assume_role": "the\\ owner", "options": "-c work_mem=5MB"}
-        with alias_of(postgres_server, "empty", **options):
-            parameters = Address(ALIAS, {"application_name": "mine"}, 5.0).parameters()
-            with psycopg.connect(**parameters) as own:
-                query = "SELECT current_user, current_setting('work_mem'), current_setting('application_name')"
-                assert own.execute(query).fetchone() == ("the\\ owner", "5MB", "mine")
+        with alias_of(postgres_server, migrated, assume_role=role, options="-c work_mem=5MB"):
+            wire = await Wire.open(Address(ALIAS, {"application_name": "mine"}, 5.0))
+        query = "SELECT current_user, " + ", ".join(f"current_setting('{name}')" for name in SHOWN)
+        assert list(await wire.ask(query)) == [(role, "5MB", "mine", "5s")]
+        await wire.close()
     finally:
-        execute('DROP ROLE "the\\ owner"')
+        await on_thread(execute, f'DROP ROLE "{role}"')
 
 
 async def test_a_standby_is_as_good_as_nobody(postgres_server, migrated, postgres):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connections, transaction
+from django.db.transaction import TransactionManagementError
 from django.http import HttpResponse
 from django.test import Client, TestCase, override_settings
 from django.urls import path
@@ -225,6 +226,17 @@ async def test_a_repeatable_read_that_met_another_has_to_be_repeated(broker):
     go_on.set()
     with pytest.raises(OperationalError, match="serialize"):
         await working
+
+
+async def test_a_transaction_that_is_broken_already(broker):
+    def work():
+        with rolled_back():
+            with suppress(Undone), transaction.atomic(using=ALIAS, savepoint=False):
+                raise Undone
+            with pytest.raises(TransactionManagementError):
+                broker.publish("/broken/", b"", KEEP)
+
+    await on_thread(work)
 
 
 # --- what Django does at the end of a test ------------------------------------------------------

@@ -40,7 +40,7 @@ CREATE UNLOGGED TABLE wsrequest_outbox (
     channel text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     payload bytea NOT NULL,
-    size integer NOT NULL,
+    size bigint NOT NULL,
     ttl double precision NOT NULL,
     PRIMARY KEY (tx, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
@@ -77,7 +77,7 @@ END $$;
 # notifications, which are queued in that order too, arrive in the order of offsets.
 PUBLISH = """
 CREATE FUNCTION wsrequest_publish(
-    to_channel text, to_key text, payloads bytea[], size integer, ttl double precision,
+    to_channel text, to_key text, payloads bytea[], size bigint, ttl double precision,
     OUT in_epoch text, OUT last bigint
 ) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
@@ -194,7 +194,7 @@ END $$;
 DROP = """
 DROP TABLE wsrequest_outbox;
 DROP FUNCTION wsrequest_commit(), wsrequest_sweep(integer), wsrequest_position(text, text),
-    wsrequest_publish(text, text, bytea[], integer, double precision), wsrequest_tell(text, text, bytea);
+    wsrequest_publish(text, text, bytea[], bigint, double precision), wsrequest_tell(text, text, bytea);
 DROP TABLE wsrequest_member, wsrequest_event, wsrequest_topic;
 """
 

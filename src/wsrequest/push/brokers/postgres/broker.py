@@ -18,6 +18,9 @@ from wsrequest.push.brokers.postgres.listener import PostgresListener
 from wsrequest.push.brokers.postgres.wires import Address
 from wsrequest.push.brokers.postgres.words import key_of, signal_head
 
+#: Seconds that are as good as for ever (30 years), and no date past those that PostgreSQL knows.
+LONGEST = 10.0**9
+
 _PUBLISH = "SELECT in_epoch, last FROM wsrequest_publish(%s, %s, ARRAY[%s::bytea], %s, %s)"
 _PUBLISH_AT_COMMIT = (
     "WITH said AS (INSERT INTO wsrequest_outbox (channel, key, payload, size, ttl) VALUES (%s, %s, %s, %s, %s)) "
@@ -82,7 +85,7 @@ class PostgresBroker(Broker):
 
     def publish(self, topic: str, payload: bytes, retention: Retention) -> Position:
         key = key_of(topic)
-        event = (self._channel, key, payload, retention.size, retention.ttl)
+        event = (self._channel, key, payload, retention.size, min(retention.ttl, LONGEST))
         with translated(self._alias):
             if self._in_transaction():
                 rows = self._ask(_PUBLISH_AT_COMMIT, *event, self._channel, key)

@@ -43,14 +43,9 @@ class Ear:
         """One that hears from here on, and tells from :meth:`listen` on. Raises psycopg's errors, or TimeoutError."""
         wire = await Wire.open(address)
         ear = cls(wire, tell)
-        query = sql.SQL("LISTEN {}").format(sql.Identifier(channel))
-        opening = asyncio.create_task(wire.ask(query))
         try:
-            await asyncio.shield(opening)
+            await wire.ask(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         except BaseException:
-            wire.cut()
-            await asyncio.wait([opening])
-            opening.exception()
             await wire.close()
             raise
         return ear

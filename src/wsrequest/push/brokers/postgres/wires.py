@@ -7,8 +7,8 @@ is to ask the server to stop, and to wait for it to say so: a server that is gon
 from __future__ import annotations
 
 import asyncio
+import math
 import os
-import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +21,12 @@ from psycopg import sql
 
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.postgres.failures import translated
+
+#: Seconds after which a connection is cut, beyond those in which its server should have given up.
+SLACK = 0.5
+
+#: Seconds that what is under way has left when the listener is closed.
+CLOSING = 1.0
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -36,15 +42,17 @@ class Address:
 
     def parameters(self) -> dict[str, Any]:
         """For psycopg. Read anew each time, as a test runner puts another database's name there."""
-        django = connections[self.using]
-        known = django.get_connection_params()
+        known = connections[self.using].get_connection_params()
         for of_django in ("cursor_factory", "context", "prepare_threshold"):
             known.pop(of_django, None)
-        parameters = {"application_name": "wsrequest", **known, **self.different}
-        if role := django.settings_dict["OPTIONS"].get("assume_role"):
-            escaped = re.sub(r"([\\\s])", r"\\\1", role)
-            parameters["options"] = f"{parameters.get('options', '')} -c role={escaped}"
-        return {**parameters, "autocommit": True}
+        return {"application_name": "wsrequest", **known, **self.different, "autocommit": True}
+
+    def settings(self) -> dict[str, str]:
+        """That a connection gets then: what we give up, the server gives up too."""
+        settings = {"statement_timeout": str(math.ceil(self.timeout * 1000))}
+        if role := connections[self.using].settings_dict["OPTIONS"].get("assume_role"):
+            settings["role"] = role
+        return settings
 
 
 class Wire:
@@ -59,11 +67,32 @@ class Wire:
         """Raises psycopg's errors, or TimeoutError."""
         async with asyncio.timeout(address.timeout):
             connection = await psycopg.AsyncConnection.connect(**address.parameters())
-        return cls(connection, address.timeout)
+        wire = cls(connection, address.timeout)
+        settings = address.settings().items()
+        try:
+            await wire.ask(
+                "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS each (name, value)",
+                *map(list, zip(*settings, strict=True)),
+            )
+        except BaseException:
+            await wire.close()
+            raise
+        return wire
 
     async def ask(self, query: str | sql.Composed, *parameters: Any) -> Rows:
-        """Raises psycopg's errors; not to be cancelled."""
-        cut = asyncio.get_running_loop().call_later(self._timeout, self.cut)
+        """Raises psycopg's errors. Where it is cancelled, the connection is of no use any more."""
+        asking = asyncio.create_task(self.ask_to_the_end(query, *parameters))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            self.cut()
+            await asyncio.wait([asking])
+            asking.exception()
+            raise
+
+    async def ask_to_the_end(self, query: str | sql.Composed, *parameters: Any) -> Rows:
+        """The same, not to be cancelled."""
+        cut = asyncio.get_running_loop().call_later(self._timeout + SLACK, self.cut)
         try:
             cursor = await self.connection.execute(query, parameters or None)
             return await cursor.fetchall() if cursor.description else ()
@@ -86,10 +115,6 @@ class Wire:
 
     async def close(self) -> None:
         await self.connection.close()
-
-
-#: Seconds that what is under way has left when the listener is closed.
-CLOSING = 1.0
 
 
 class Wires:
@@ -124,7 +149,7 @@ class Wires:
         wire = await self._take()
         self._busy.add(wire)
         try:
-            rows = await wire.ask(query, *parameters)
+            rows = await wire.ask_to_the_end(query, *parameters)
         except BaseException:
             await wire.close()
             raise
