@@ -242,14 +242,14 @@ def is_placeholder(value: Any) -> bool:
 
 
 def matches(expected: Any, received: Any, said: dict[str, str] | None = None) -> bool:
-    """Equality, but a string that is written as <...> in the document stands for any other that is not empty, and
-    <number> for a number. What it stands for is kept in `said`."""
+    """Equality, but a string that is written as <...> in the document stands for any other that is not empty, each time
+    for the same, and <number> for a number. What they stand for is kept in `said`."""
     said = {} if said is None else said
     if expected == "<number>":
         return isinstance(received, int | float) and not isinstance(received, bool)
     if is_placeholder(expected):
-        said[expected] = received
-        return isinstance(received, str) and received != ""
+        is_text = isinstance(received, str) and received != ""
+        return is_text and said.setdefault(expected, received) == received
     if isinstance(expected, dict) and isinstance(received, dict):
         return expected.keys() == received.keys() and all(
             matches(value, received[key], said) for key, value in expected.items()
@@ -324,6 +324,7 @@ class Play:
         self.section = section
         self.application = get_asgi_application()
         self.peer: Peer | None = None
+        self._peers: list[Peer] = []
         self._stack = stack
         self._said: dict[str, str] = {}
 
@@ -337,6 +338,8 @@ class Play:
                 raise AssertionError(f"PROTOCOL.md, line {block.line}: {error!r}") from error
 
     async def _step(self, block: Block, following: str) -> None:
+        if self._peers:
+            self.peer = self._peers[0 if "first" in block.words else -1]
         if block.role == "operator":
             OPERATIONS[block.text.strip()]()
         elif block.language == "http":
@@ -352,6 +355,7 @@ class Play:
 
     async def _open(self, block: Block | None, words: list[str] | None = None) -> None:
         self.peer = Peer(self.application, block, words if block is None else block.words)
+        self._peers.append(self.peer)
         self._stack.push_async_callback(self.peer.leave)
 
     async def _opened(self, block: Block) -> None:
@@ -532,6 +536,8 @@ def test_the_headers_that_the_handshake_gives_are_listed():
         ("<anything>", "something", True),
         ("<anything>", "", False),
         ("<anything>", 1, False),
+        (["<one>", "<one>", "<another>"], ["a", "a", "b"], True),
+        (["<one>", "<one>"], ["a", "b"], False),
         ("<number>", 0.5, True),
         ("<number>", "0.5", False),
         ("<number>", True, False),
