@@ -1,4 +1,4 @@
-"""The ways to the server: what every connection is given, a pooled client for threads, and one for an event loop.
+"""The ways to the servers: what every connection is given, and pooled clients for threads.
 
 redis-py is told to repeat nothing: what was not answered may have been done, and an event would be there twice. A
 connection that was closed since it was last used is noticed before anything is sent.
@@ -6,37 +6,30 @@ connection that was closed since it was last used is noticed before anything is 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import redis.asyncio
+import redis
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
 from redis.connection import parse_url
-from redis.exceptions import (
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-)
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
 from wsrequest.errors import BrokerUnavailable
+from wsrequest.push.brokers.redis.router import Node, Router, Step, Steps
 from wsrequest.push.brokers.redis.scripts import Script
 
 #: What redis-py raises where the server does not answer, or not what was asked for.
-FAILURES = (RedisError, RedisClusterException, OSError)
+FAILURES = (RedisError, OSError)
 
-#: Commands of one event loop, and of the threads that stand in for it, that are under way at once.
-AT_ONCE = 8
+#: Threads that stand in for event loops which publish.
+THREADS = 8
 
 #: What no option changes: replies are bytes, pub/sub is that of RESP 2.
 FORCED = {"protocol": 2, "decode_responses": False, "retry_on_timeout": False}
@@ -85,8 +78,10 @@ class Access:
         self.database = int(self.options.get("db", 0))
         if cluster and (self.database or kind is redis.UnixDomainSocketConnection):
             raise ValueError("A cluster has no databases but 0, and no unix sockets.")
-        if not cluster:
-            kind(**self.options)  # raises TypeError for an option that nobody knows
+        address = self.options.get("host", "localhost"), int(self.options.get("port", 6379))
+        #: Any node of the cluster.
+        self.first: Node = address if cluster else None
+        kind(**self.options)  # raises TypeError for an option that nobody knows
 
     def __str__(self) -> str:
         """For people: without user and password."""
@@ -108,52 +103,22 @@ class Access:
         unavailable.add_note(f"Redis at {self} {why}.")
         return unavailable
 
-    def client(self) -> Any:
+    def client(self, node: Node) -> Any:
         """A client for threads."""
-        retry = Retry(NoBackoff(), 0)
-        if self.cluster:
-            return RedisCluster(**self._for_cluster(retry))
-        pool = redis.ConnectionPool(
-            connection_class=self._kind,
-            max_connections=self.max_connections,
-            **{**self.options, "retry": retry},
+        options = {**self._options_of(node), "retry": Retry(NoBackoff(), 0)}
+        most = self.max_connections
+        return redis.Redis(
+            connection_pool=redis.ConnectionPool(self._kind, max_connections=most, **options)
         )
-        return redis.Redis(connection_pool=pool)
 
-    def client_on_loop(self) -> Any:
-        """A client for the running event loop."""
-        retry = AsyncRetry(NoBackoff(), 0)
-        if self.cluster:
-            return redis.asyncio.RedisCluster(**self._for_cluster(retry))
-        pool = redis.asyncio.ConnectionPool(
-            connection_class=self._kind_on_loop,
-            max_connections=AT_ONCE,
-            **{**self.options, "retry": retry},
-        )
-        return redis.asyncio.Redis(connection_pool=pool)
+    def connection_on_loop(self, node: Node) -> Any:
+        """A connection for the running event loop. Who has it counts the time for an answer: redis-py would do so by
+        asyncio.wait_for, which in Python 3.11 may swallow that a task is cancelled."""
+        options = {**self._options_of(node), "socket_timeout": None}
+        return self._kind_on_loop(**options, retry=AsyncRetry(NoBackoff(), 0))
 
-    def connection_on_loop(self, host: str | None = None, port: int | str | None = None) -> Any:
-        """For pub/sub: reading from it takes as long as it takes. ``host`` and ``port`` name a node of a cluster."""
-        options = {**self.options, "socket_timeout": None}
-        if host is not None:
-            options |= {"host": host, "port": port}
-        return self._kind_on_loop(**options)
-
-    def _for_cluster(self, retry: object) -> dict[str, Any]:
-        unknown = ("db", "retry_on_timeout")
-        options = {name: value for name, value in self.options.items() if name not in unknown}
-        options.setdefault("host", "localhost")
-        if redis.VERSION < (6,):
-            options |= {"cluster_error_retry_attempts": 0}
-            if isinstance(retry, AsyncRetry):
-                options |= {"connection_error_retry_attempts": 0}
-        else:
-            options |= {"retry": retry}
-        return {
-            **options,
-            "ssl": self._kind is redis.SSLConnection,
-            "max_connections": max(self.max_connections, AT_ONCE),
-        }
+    def _options_of(self, node: Node) -> dict[str, Any]:
+        return self.options if node is None else {**self.options, "host": node[0], "port": node[1]}
 
 
 class Client:
@@ -161,8 +126,9 @@ class Client:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._router = Router(access.first)
         self._pid = os.getpid()
-        self._client: Any = None
+        self._clients: dict[Node, Any] = {}
         self._making = threading.Lock()
         self._places = threading.BoundedSemaphore(access.max_connections)
         self._threads: ThreadPoolExecutor | None = None
@@ -175,19 +141,34 @@ class Client:
         """Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
         with self._place():
             try:
-                return self._run(script, keys, arguments)
-            except ReadOnlyError as error:
-                self._client.close()  # the name may lead to another server now
-                raise self._access.unavailable(error) from error
+                return self._walk(self._router.run(script, keys, arguments))
             except FAILURES as error:
+                self._router.forget()
+                if isinstance(error, ReadOnlyError):
+                    self.close()  # the name may lead to another server now
                 raise self._access.unavailable(error) from error
 
-    def _run(self, script: Script, keys: tuple[bytes, ...], arguments: tuple[Any, ...]) -> Any:
-        client = self._client or self._made()
+    def _walk(self, steps: Steps) -> Any:
         try:
-            return client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+            step = next(steps)
+            while True:
+                try:
+                    reply = self._asked(step)
+                except FAILURES as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(reply)
+        except StopIteration as done:
+            return done.value
+
+    def _asked(self, step: Step) -> Any:
+        client = self._clients.get(step.node) or self._made(step.node)
+        if not step.asking:
+            return client.execute_command(*step.command)
+        with client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command("ASKING")
+            pipeline.execute_command(*step.command)
+            return pipeline.execute()[-1]
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -199,77 +180,25 @@ class Client:
         finally:
             self._places.release()
 
-    def _made(self) -> Any:
+    def _made(self, node: Node) -> Any:
         with self._making:
-            if self._client is None:
-                self._client = self._access.client()
-            return self._client
+            if node not in self._clients:
+                self._clients[node] = self._access.client(node)
+            return self._clients[node]
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Where the loop's calls run."""
+        """Where the calls of event loops run."""
         with self._making:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(AT_ONCE, "wsrequest-redis")
+                self._threads = ThreadPoolExecutor(THREADS, "wsrequest-redis")
             return self._threads
 
     def close(self) -> None:
         with self._making:
-            client, self._client = self._client, None
+            clients, self._clients = self._clients, {}
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
-        if client is not None:
-            client.close()
-            if not self._access.cluster:
-                client.connection_pool.disconnect()
-
-
-class LoopClient:
-    """For one event loop."""
-
-    def __init__(self, access: Access) -> None:
-        self.access = access
-        self.client = access.client_on_loop()
-        self._places = asyncio.Semaphore(AT_ONCE)
-
-    async def run(
-        self, script: Script, keys: tuple[bytes, ...], *arguments: bytes | str | int
-    ) -> Any:
-        """Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
-        async with self._answered():
-            try:
-                return await self.client.execute_command(
-                    "EVALSHA", script.digest, len(keys), *keys, *arguments
-                )
-            except NoScriptError:
-                return await self.client.execute_command(
-                    "EVAL", script.text, len(keys), *keys, *arguments
-                )
-
-    @asynccontextmanager
-    async def _answered(self) -> Any:
-        try:
-            async with asyncio.timeout(self.access.timeout), self._places:
-                yield
-        except FAILURES as error:
-            if isinstance(error, ReadOnlyError):
-                await self.disconnect()
-            raise self.access.unavailable(error) from error
-
-    async def node_of(self, channel: bytes) -> tuple[str, int]:
-        """Which node of a cluster has this channel."""
-        await self.client.initialize()
-        node = self.client.get_node_from_key(channel)
-        return node.host, node.port
-
-    async def disconnect(self) -> None:
-        """Connect anew; of a cluster, ask again which node has what."""
-        if self.access.cluster:
-            await self.client.aclose()
-        else:
-            await self.client.connection_pool.disconnect()
-
-    async def close(self) -> None:
-        await self.client.aclose()
-        await self.disconnect()
+        for client in clients.values():
+            client.connection_pool.disconnect()

@@ -7,7 +7,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from wsrequest.push.brokers.redis.clients import FAILURES, LoopClient
+from wsrequest.push.brokers.redis.clients import FAILURES
+from wsrequest.push.brokers.redis.pipe import LoopClient
+from wsrequest.push.brokers.redis.router import Node
 
 #: Seconds between two questions to the server whether it is still there. They keep what stands between from closing
 #: the connection, too.
@@ -155,7 +157,7 @@ class Lines:
     def __init__(self, client: LoopClient, heard: Heard) -> None:
         self._client = client
         self._heard = heard
-        self._lines: dict[tuple[str, int] | None, Line] = {}
+        self._lines: dict[Node, Line] = {}
         self._where: dict[bytes, Line] = {}
         self._opening = asyncio.Lock()
         #: Has a result, why, when one of them is lost.
@@ -186,11 +188,10 @@ class Lines:
         await asyncio.gather(*(line.close() for line in self._lines.values()))
 
     async def _line_for(self, channel: bytes) -> Line:
-        access = self._client.access
         async with self._opening:
             try:
-                async with asyncio.timeout(access.timeout):
-                    node = await self._client.node_of(channel) if access.cluster else None
+                async with asyncio.timeout(self._client.access.timeout):
+                    node = await self._client.node_of(channel)
                     line = self._lines.get(node)
                     if line is None:
                         line = self._line_to(node)
@@ -201,9 +202,9 @@ class Lines:
                 self._fail(error)
                 raise
 
-    def _line_to(self, node: tuple[str, int] | None) -> Line:
+    def _line_to(self, node: Node) -> Line:
         access = self._client.access
-        connection = access.connection_on_loop(*node or ())
+        connection = access.connection_on_loop(node)
         return Line(connection, sharded=access.cluster, heard=self._heard, lost=self._fail)
 
     def _fail(self, error: BaseException) -> None:

@@ -13,9 +13,10 @@ from wsrequest import log
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Entry, Listener, Page, Position, Receiver
 from wsrequest.push.brokers.redis import scripts
-from wsrequest.push.brokers.redis.clients import FAILURES, Access, LoopClient
+from wsrequest.push.brokers.redis.clients import FAILURES, Access
 from wsrequest.push.brokers.redis.line import Lines
 from wsrequest.push.brokers.redis.names import PASSING, Names, heard
+from wsrequest.push.brokers.redis.pipe import LoopClient
 from wsrequest.push.brokers.redis.presence import Presence
 from wsrequest.push.brokers.redis.scripts import milliseconds
 
@@ -48,8 +49,7 @@ class RedisListener(Listener):
         channel = self._names.channel(topic)
         self._topics[channel] = topic
         try:
-            async with asyncio.timeout(self._access.timeout):
-                return await self._subscribed(topic, channel)
+            return await self._subscribed(topic, channel)
         except BaseException as error:
             self._forget(channel)
             if isinstance(error, FAILURES):
@@ -57,17 +57,27 @@ class RedisListener(Listener):
             raise
 
     async def _subscribed(self, topic: str, channel: bytes) -> Position:
-        """The position, as of a moment from which on the channel is heard by the connection that there is now."""
+        """The position, as of a moment from which on the channel is heard by the connection that there is now.
+
+        There is a limit to waiting for a connection. One that there is answers, however many are waiting, or is lost.
+        """
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + self._access.timeout
         while True:
-            await self._is_up.wait()
+            async with asyncio.timeout_at(limit):
+                await self._is_up.wait()
             lines = self._lines
             assert lines is not None
-            with suppress(*FAILURES):  # the line was lost: there will be another one
+            try:
                 await lines.subscribe([channel])
                 position = await self._look(topic)
+            except (*FAILURES, BrokerUnavailable):
+                if not lines.lost.done() or loop.time() > limit:
+                    raise
+                await asyncio.sleep(0)  # who waits for that future clears the event
+            else:
                 if lines is self._lines:
                     return position
-            await asyncio.sleep(0)  # what has been lost says so
 
     async def unsubscribe(self, topic: str) -> None:
         self._forget(self._names.channel(topic))
@@ -147,7 +157,7 @@ class RedisListener(Listener):
                 await lines.close()
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
             await asyncio.sleep(random.uniform(0, longest))  # noqa: S311
-            await self._client.disconnect()
+            self._client.router.forget()
 
     async def _connect(self, lines: Lines) -> None:
         channels = [self._names.everywhere, *self._topics]
