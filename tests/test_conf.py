@@ -220,7 +220,7 @@ def test_brokers_that_can_not_be(brokers, problem):
         ({"/a/*": 1}, "must have a string as each key, and a dict as each value."),
         (
             {"/a/*": {"SIZE": 1}},
-            "has 'SIZE' for '/a/*'; known are HISTORY_SIZE, HISTORY_TTL, PRESENCE, SLOW, BROKER.",
+            "has 'SIZE' for '/a/*'; known are HISTORY_SIZE, HISTORY_TTL, PRESENCE, PRESENCE_INFO, SLOW, BROKER.",
         ),
         (
             {"/a/*": {"HISTORY_SIZE": -1}},
@@ -235,6 +235,13 @@ def test_brokers_that_can_not_be(brokers, problem):
             "must have a number greater than 0 as HISTORY_TTL of '/a/*'.",
         ),
         ({"/a/*": {"PRESENCE": 1}}, "must have True or False as PRESENCE of '/a/*'."),
+        *(
+            (
+                {"/a/*": {"PRESENCE_INFO": wrong}},
+                "must have a dotted path to a function (no asynchronous one) as PRESENCE_INFO of '/a/*'.",
+            )
+            for wrong in (repr, "nowhere.at_all", "wsrequest.__version__", "wsrequest.apresence")
+        ),
         (
             {"/a/*": {"SLOW": "drop"}},
             'must have "resync", "latest" or "close" as SLOW of \'/a/*\'.',
@@ -250,7 +257,7 @@ def test_topics_that_can_not_be(topics, problem):
 def test_topics_at_their_limits():
     topics = {
         "/a/*": {"HISTORY_SIZE": 0, "HISTORY_TTL": 0.1, "PRESENCE": True, "BROKER": "default"},
-        "/b/": {"SLOW": "latest"},
+        "/b/": {"SLOW": "latest", "PRESENCE_INFO": "tests.presence.urls.info"},
     }
     with override_settings(WSREQUEST={"TOPICS": topics}):
         assert problems() == []

@@ -215,8 +215,7 @@ class Roster:
             found = await self._listener.members(self.topic)
         finally:
             self._moved.remove(moved)
-            if self._reading is asyncio.current_task():
-                self._reading = None
+            self._reading = None
         if known is self._known:
             self._whole = True
             for connection in known.keys() - found.keys() - moved - self._own.keys():
