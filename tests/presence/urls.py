@@ -11,7 +11,7 @@ from django.urls import include, path
 from tests.project.gates import gates
 from wsrequest import topic
 
-#: Rooms that refuse everybody by now.
+#: Urls that refuse everybody by now.
 closed: set[str] = set()
 
 #: What was said of whom: the requests of PRESENCE_INFO.
@@ -19,7 +19,8 @@ asked: list[dict[str, Any]] = []
 
 
 def room(request: HttpRequest, name: str) -> JsonResponse:
-    return JsonResponse({"room": name}, status=403 if name in closed else 200)
+    status = 403 if request.get_full_path() in closed else 200
+    return JsonResponse({"room": name}, status=status)
 
 
 async def aroom(request: HttpRequest, name: str) -> JsonResponse:

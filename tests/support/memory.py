@@ -100,14 +100,17 @@ class MemoryTransport:
 class MemoryConnection:
     """A running session, its transport, and the pool of `workers` threads behind it."""
 
-    def __init__(self, pool: WorkerPool, **handshake: Any) -> None:
+    def __init__(
+        self, pool: WorkerPool, runner: PoolRunner | None = None, **handshake: Any
+    ) -> None:
         self.pool = pool
+        self.runner = runner or PoolRunner(pool, asyncio.get_running_loop())
         self.transport = MemoryTransport()
         facts = {"path": "/ws/", "headers": ((b"host", b"testserver"),)} | handshake
         self.session = Session(
             Handshake(**facts),
             self.transport,
-            PoolRunner(pool, asyncio.get_running_loop()),
+            self.runner,
             get_settings(),
         )
         self.task = asyncio.get_running_loop().create_task(self.session.run())
@@ -121,17 +124,24 @@ class MemoryConnection:
 
 @asynccontextmanager
 async def connection(
-    *, workers: int = 4, pool: WorkerPool | None = None, **handshake: Any
+    *,
+    workers: int = 4,
+    pool: WorkerPool | None = None,
+    beside: MemoryConnection | None = None,
+    **handshake: Any,
 ) -> AsyncIterator[MemoryConnection]:
     """A session that speaks the subprotocol unless the handshake says otherwise; its hello has been read.
 
-    It has a pool of its own unless it is given another's.
+    It has a pool of its own unless it is given another's, and stands for a process of its own unless there is one
+    ``beside`` which it is.
     """
     await asyncio.to_thread(any_view_is_async)  # as the ASGI application does it
     handshake.setdefault("subprotocols", ("wsrequest.v1.json",))
+    if beside is not None:
+        pool = beside.pool
     own = WorkerPool(workers, on_exit=connections.close_all) if pool is None else pool
     try:
-        opened = MemoryConnection(own, **handshake)
+        opened = MemoryConnection(own, beside and beside.runner, **handshake)
         if handshake["subprotocols"]:
             assert (await opened.transport.pull())["control"] == "hello"
         yield opened

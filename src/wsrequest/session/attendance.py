@@ -160,11 +160,11 @@ class Attendance:
         for task in (self._room, self._introducing):
             if task is not None:
                 task.cancel()
-        self._step_out()
-        self._sees = False
+        self._sees = False  # also not that it has left itself
         if self._watched is not None:
             self._watched.depart(self)
             self._watched = None
+        self._step_out()
 
     # Called by the roster.
 
