@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 
 from tests.push.postgres.fixtures import ALIAS
-from tests.push.postgres.threads import execute, on_thread
+from tests.push.postgres.threads import execute, on_thread, table_locked, until_it_is
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Position, Retention
 from wsrequest.push.brokers.postgres import PostgresBroker, ear, listener, wires
@@ -189,15 +189,41 @@ async def test_close_while_it_connects(postgres, postgres_server, listen):
     assert heard.turns == []
 
 
+async def test_close_while_something_is_asked(listen, monkeypatch):
+    monkeypatch.setattr(wires, "CLOSING", 0.05)
+    ears, _ = listen()
+    await ears.members("/closing/")
+    with table_locked():
+        asking = asyncio.create_task(ears.enter("/closing/", "ada", b"", 60))
+        await until_it_is([(1,)], "SELECT count(*) FROM pg_locks WHERE NOT granted")
+        await ears.close()
+        with pytest.raises(BrokerUnavailable):
+            await asking
+
+
 async def test_a_loop_that_was_held_up_is_no_interruption(broker, listen, monkeypatch):
-    monkeypatch.setattr(ear, "ASK_AFTER", 0.1)
-    monkeypatch.setattr(ear, "ANSWER_WITHIN", 0.3)
+    """Although the answer was not looked at in time."""
+    monkeypatch.setattr(ear, "ASK_AFTER", 0.05)
+    monkeypatch.setattr(ear, "ANSWER_WITHIN", 0.1)
+    held_up = asyncio.Event()
+    real_ask = ear.Ear._ask
+
+    def ask(self):
+        real_ask(self)
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        held_up.set()
+
+    monkeypatch.setattr(ear.Ear, "_ask", ask)
     ears, heard = listen()
     await ears.subscribe("/held-up/")
-    for _ in range(3):
-        time.sleep(0.5)  # noqa: ASYNC251
-        await broker.apublish("/held-up/", b"", KEEP)
-    await heard.until(lambda: len(heard.events) == 3)
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            held_up.clear()
+            await held_up.wait()
+    await broker.apublish("/held-up/", b"", KEEP)
+    await heard.until(lambda: heard.events)
     assert heard.turns == []
 
 

@@ -6,16 +6,15 @@ import asyncio
 import math
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 import uvloop
-from django.db import connections, transaction
+from django.db import connections
 
 from tests.push.postgres.ears import Heard
 from tests.push.postgres.fixtures import ALIAS
-from tests.push.postgres.threads import execute, on_thread, until_it_is
+from tests.push.postgres.threads import execute, on_thread, table_locked, until_it_is
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Entry, Position, Retention
 from wsrequest.push.brokers.postgres import PostgresBroker, listener, words
@@ -79,7 +78,7 @@ async def test_any_name_of_a_topic(broker, listen, topic):
 
 
 def test_names_are_told_apart():
-    names = ["/a", "/a/", "a", "#a", "*", "", "/" + "x" * 400, "/" + "x" * 401]
+    names = ["/a", "@a", "/a/", "a", "#a", "*", "", "/" + "x" * 400, "/" + "x" * 401]
     assert len({words.key_of(name) for name in names}) == len(names)
     assert words.EVERYWHERE not in map(words.key_of, names)
 
@@ -112,7 +111,8 @@ async def test_channels_are_apart(broker, listen):
 
 
 PUBLISHER = """
-import sys, threading
+import sys
+from concurrent.futures import ThreadPoolExecutor
 import django
 from django.conf import settings
 from django.db import connections, transaction
@@ -138,11 +138,8 @@ def work(thread):
                 broker.publish("/many/others/", said, Retention(10, 60))
     connections.close_all()
 
-threads = [threading.Thread(target=work, args=(thread,)) for thread in range(2)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(work, range(2)))
 """
 
 
@@ -354,24 +351,3 @@ async def test_many_questions_at_once_take_turns(listen, postgres):
         WHERE application_name = 'wsrequest' AND datname = current_database()
     """
     await until_it_is([(3,)], query)  # two, and the one that listens
-
-
-class table_locked:  # noqa: N801 (used as a function)
-    """Nobody gets at the members while it is entered; the lock is another thread's."""
-
-    def __enter__(self) -> None:
-        self._locked, self._free = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._hold)
-        self._thread.start()
-        assert self._locked.wait(30)
-
-    def _hold(self) -> None:
-        with transaction.atomic(using=ALIAS):
-            execute("LOCK TABLE wsrequest_member")
-            self._locked.set()
-            self._free.wait(30)
-        connections.close_all()
-
-    def __exit__(self, *exception: object) -> None:
-        self._free.set()
-        self._thread.join()

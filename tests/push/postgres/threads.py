@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import connections, transaction
 
 from tests.push.postgres.fixtures import ALIAS, forget_connection
 
@@ -36,3 +37,25 @@ async def until_it_is(rows: list[Any], query: str, *parameters: Any) -> None:
     async with asyncio.timeout(30):
         while await on_thread(execute, query, *parameters) != rows:
             pass
+
+
+@contextmanager
+def table_locked() -> Iterator[None]:
+    """Nobody gets at the members; the lock is another thread's."""
+    locked, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(using=ALIAS):
+            execute("LOCK TABLE wsrequest_member")
+            locked.set()
+            free.wait(30)
+        forget_connection()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert locked.wait(30)
+    try:
+        yield
+    finally:
+        free.set()
+        thread.join()

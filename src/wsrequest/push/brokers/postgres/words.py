@@ -17,7 +17,7 @@ from typing import NamedTuple
 EVERYWHERE = "*"
 
 #: What may be a key as it is: it holds no space, and fits into an index and a notification.
-_PLAIN = re.compile(r"/[!-~]{0,399}")
+_PLAIN = re.compile(r"[/@][!-~]{0,399}")
 
 
 @functools.lru_cache(maxsize=4096)
