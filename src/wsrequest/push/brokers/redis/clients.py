@@ -18,7 +18,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.retry import Retry
 
 from wsrequest.errors import BrokerUnavailable
@@ -93,9 +93,9 @@ class Access:
 
     def unavailable(self, error: BaseException) -> BrokerUnavailable:
         """What is raised instead of redis-py's error; why stands in its notes, for the project's own people."""
-        if isinstance(error, OutOfMemoryError):
+        if "command not allowed when used memory" in str(error):
             why = "is out of memory (maxmemory), and takes no events until there is room"
-        elif isinstance(error, ReadOnlyError):
+        elif is_replica(error):
             why = "is a replica, which takes no events"
         else:
             why = f"did not do what was asked for ({type(error).__name__})"
@@ -121,6 +121,11 @@ class Access:
         return self.options if node is None else {**self.options, "host": node[0], "port": node[1]}
 
 
+def is_replica(error: BaseException) -> bool:
+    """Whether the server says that it is one. Before Redis 7 the word is wrapped in an error of the script."""
+    return isinstance(error, ReadOnlyError) or "READONLY You can't write" in str(error)
+
+
 class Client:
     """For threads of this process; a process that was forked from it has its own."""
 
@@ -144,7 +149,7 @@ class Client:
                 return self._walk(self._router.run(script, keys, arguments))
             except FAILURES as error:
                 self._router.forget()
-                if isinstance(error, ReadOnlyError):
+                if is_replica(error):
                     self.close()  # the name may lead to another server now
                 raise self._access.unavailable(error) from error
 

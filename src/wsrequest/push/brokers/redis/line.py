@@ -164,8 +164,9 @@ class Lines:
         self.lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     @property
-    def channels(self) -> Iterable[bytes]:
-        return list(self._where)
+    def one_of_each(self) -> list[bytes]:
+        """A channel of each line."""
+        return list({line: channel for channel, line in self._where.items()}.values())
 
     async def subscribe(self, channels: Iterable[bytes]) -> None:
         """Returns when the server has confirmed them. Raises ConnectionError where a line is lost before."""

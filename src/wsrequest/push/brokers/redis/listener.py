@@ -66,8 +66,8 @@ class RedisListener(Listener):
         while True:
             async with asyncio.timeout_at(limit):
                 await self._is_up.wait()
-            lines = self._lines
-            assert lines is not None
+            if (lines := self._lines) is None:
+                continue
             try:
                 await lines.subscribe([channel])
                 position = await self._look(topic)
@@ -144,7 +144,7 @@ class RedisListener(Listener):
             try:
                 try:
                     await self._connect(lines)
-                except FAILURES as error:
+                except (*FAILURES, BrokerUnavailable) as error:
                     failures += 1
                     why: BaseException = error
                 else:
@@ -153,6 +153,7 @@ class RedisListener(Listener):
                     why = await lines.lost
                 self._went_down(why)
             finally:
+                self._is_up.clear()
                 self._lines = None
                 await lines.close()
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
@@ -165,6 +166,9 @@ class RedisListener(Listener):
         for channel in channels[1:]:
             if channel not in self._topics:  # no longer
                 lines.unsubscribe(channel)
+        # A node may hear, and not be ready to be asked.
+        asked = [topic for channel in lines.one_of_each if (topic := self._topics.get(channel))]
+        await asyncio.gather(*map(self._look, asked))
 
     def _came_up(self, lines: Lines) -> None:
         self._lines = lines
@@ -176,7 +180,7 @@ class RedisListener(Listener):
 
     def _went_down(self, why: BaseException) -> None:
         self._is_up.clear()
-        self._lines = None
+        self._lines = None  # before anybody is told
         if not self._was_told_lost:
             self._was_told_lost = True
             log.broker_lost(str(self._access), why)

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from wsrequest.push.brokers.redis.clients import FAILURES, Access
+from wsrequest.push.brokers.redis.clients import FAILURES, Access, is_replica
 from wsrequest.push.brokers.redis.router import Command, Node, Router, Step, Steps
 from wsrequest.push.brokers.redis.scripts import Script
 
@@ -34,6 +34,8 @@ class LoopClient:
             return await self._walk(self.router.run(script, keys, arguments))
         except FAILURES as error:
             self.router.forget()
+            if is_replica(error):
+                await self.close()  # the name may lead to another server now
             raise self.access.unavailable(error) from error
 
     async def node_of(self, channel: bytes) -> Node:
