@@ -44,6 +44,8 @@ class Call:
     codec: Codec
     #: Where the connection's requests queue for a thread.
     lane: Lane | None = None
+    #: The parts of the message's url, once they are known: :meth:`RequestFactory.split` takes its time.
+    parts: tuple[str, str, str] | None = None
     #: By which the request's view can name a topic; None for what subscribes to nothing.
     subscription: Any = None
     #: Who the request was; known once there is a response.
@@ -54,7 +56,9 @@ class Call:
     def request(self) -> SocketRequest | Reply | MessageError:
         """The request; or what is to be answered where the message can't be one."""
         try:
-            request = self.factory.build(self.message, self.cookie, trusted=self.trusted)
+            request = self.factory.build(
+                self.message, self.cookie, trusted=self.trusted, parts=self.parts
+            )
         except MessageError as error:
             return error
         except BadRequest:  # Django's own constructors, about the content type
@@ -90,7 +94,10 @@ class Call:
     @property
     def is_async(self) -> bool:
         """Whether an asynchronous view will answer, as far as can be told before."""
-        return any_view_is_async() and view_is_async(self.factory.split(self.message.url or "")[1])
+        if not any_view_is_async():
+            return False
+        self.parts = self.factory.split(self.message.url or "")
+        return view_is_async(self.parts[1])
 
     def is_laborious(self, response: HttpResponseBase) -> bool:
         """Whether :meth:`reply` may take so long that other connections would notice, on an event loop."""

@@ -32,7 +32,8 @@ def identity_of(request: HttpRequest) -> Identity:
     attributes = request.__dict__
     user = attributes.get("user")
     if isinstance(user, LazyObject):
-        user = user.__dict__["_wrapped"]
+        # Not by the object's own look-up, which is several times slower.
+        user = object.__getattribute__(user, "_wrapped")
         if user is empty:
             user = None
     session_user = attributes.get("_cached_user", attributes.get("_acached_user"))

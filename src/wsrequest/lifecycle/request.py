@@ -138,16 +138,24 @@ class RequestFactory:
         #: The Host that Django found to be allowed; None until it was asked.
         self.host: str | None = None
 
-    def build(self, message: Request, cookie: str, *, trusted: bool) -> SocketRequest:
+    def build(
+        self,
+        message: Request,
+        cookie: str,
+        *,
+        trusted: bool,
+        parts: tuple[str, str, str] | None = None,
+    ) -> SocketRequest:
         """The request of a checked message; ``cookie`` is the Cookie header.
 
-        ``trusted``: CSRF need not be checked again, since the Origin of the handshake was verified.
+        ``trusted``: CSRF need not be checked again, since the Origin of the handshake was verified. ``parts``: what
+        :meth:`split` says of its url, where that is known.
         Raises :class:`~wsrequest.errors.InvalidField` for ``data`` that can't be sent, and what Django's own
         constructors raise (``BadRequest``).
         """
         url, method = message.url, message.method
         assert url is not None and method is not None
-        path, path_info, query = self.split(url)
+        path, path_info, query = parts or self.split(url)
         added, body, content_type = payload(message)
         if added:
             query = f"{query}&{added}" if query else added

@@ -39,11 +39,14 @@ class Payload(NamedTuple):
     content_type: str | None = None
 
 
+_NO_PAYLOAD = Payload()
+
+
 def payload(request: Request) -> Payload:
     """The payload of a checked request. Raises :class:`~wsrequest.errors.InvalidField` for data that can't be one."""
     content_type = request.headers.get("content-type") if request.headers else None
     if request.data is UNSET:
-        return Payload(content_type=content_type)
+        return _NO_PAYLOAD if content_type is None else Payload(content_type=content_type)
     raw = bytes(request.data)
     if request.encoding is not None:
         return Payload(body=_encoded(raw, request), content_type=content_type)

@@ -120,7 +120,8 @@ class Connection:
         frame holds."""
         self.heard(now)
         for message in self.codec.decode(frame, self.limits, self._most(now)):
-            event = self._limited(message, now) or self._event(message)
+            event = None if self._rate is None else self._limited(message, now)
+            event = event or self._event(message)
             yield event
             if isinstance(event, Close):
                 return

@@ -226,6 +226,10 @@ _BAD_IN_URL = re.compile(r"[\x00-\x1f\x7f]").search
 _ABSOLUTE_URL = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:").match
 
 
+#: In their normal form, and with no rule of their own.
+_USUAL_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+
 def _is_bad_value(value: str) -> bool:
     # isprintable() is several times faster than a pattern, and clears nearly every value.
     return not value.isprintable() and _BAD_IN_VALUE(value) is not None
@@ -240,7 +244,8 @@ def checked(request: Request, rules: HeaderRules) -> Request:
         raise InvalidField("url", "send the path without scheme and domain", request.id)
     if not url.isprintable() and _BAD_IN_URL(url):
         raise InvalidField("url", "percent-encode control characters", request.id)
-    request.method = _checked_method(request)
+    if request.method not in _USUAL_METHODS:
+        request.method = _checked_method(request)
     if request.token is not None:
         check_token("token", request.token, request.id)
     if request.headers:

@@ -93,6 +93,9 @@ class Backlog:
         else:
             self._by_id = self._by_id or {}
             self._by_id[key] = exchange
+            if not (self._waiting or self._in_order) and self._has_room:
+                self._run(exchange)
+                return
             if self._waiting is None:
                 self._waiting = deque()
             self._waiting.append(exchange)
@@ -100,7 +103,7 @@ class Backlog:
 
     def begin(self) -> None:
         """Start what may start."""
-        while len(self.running) < self._max_in_flight and not self._outbox.full:
+        while (self._waiting or self._in_order) and self._has_room:
             if self._in_order and not self._order_busy:
                 # Not an answer: those that wait here wait for one that runs, or stand behind one that is to run.
                 exchange = self._speaking = cast("Exchange", self._in_order.popleft())
@@ -109,14 +112,26 @@ class Backlog:
                 exchange = self._waiting.popleft()
             else:
                 return
-            self.running = self.running or set()
-            self.running.add(exchange)
             self._a_place_is_free()
-            self._owner.start(exchange)
+            self._run(exchange)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self.running) < self._max_in_flight and not self._outbox.full
+
+    def _run(self, exchange: Exchange) -> None:
+        self.running = self.running or set()
+        self.running.add(exchange)
+        self._owner.start(exchange)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many requests are running and waiting as may be."""
+        return self._count() >= self._most
 
     async def place_free(self) -> None:
-        """Wait while as many requests are running and waiting as may be."""
-        while self._count() >= self._most:
+        """Wait while it is full."""
+        while self.full:
             if self._place is None:
                 self._place = asyncio.Event()
             self._place.clear()
@@ -167,14 +182,16 @@ class Backlog:
         """The exchange holds no thread and no resource any more: its place is free."""
         if exchange in self.running:
             self.running.remove(exchange)
-            self.running = self.running or _NONE
         if exchange.message.id is None:
             self._order_busy = False
         self._a_place_is_free()
-        self.begin()
-        if self.empty:  # idle again, perhaps for hours: an empty deque or dict keeps its memory
+        if self._waiting or self._in_order:
+            self.begin()
+        elif (
+            not self.running
+        ):  # idle, perhaps for hours: an empty deque, set or dict keeps its memory
+            self.running, self._by_id = _NONE, self._by_id or _NO_IDS
             self._waiting = self._in_order = None
-            self._by_id = self._by_id or _NO_IDS
 
     def discard(self) -> list[Exchange]:
         """Forget what waits: nobody will read its answer."""

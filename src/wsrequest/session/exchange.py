@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from msgspec import UNSET
+
 from wsrequest import log
 from wsrequest.errors import Cancelled, ShutDown, TimedOut, ViewFailed, WSRequestError
 from wsrequest.lifecycle.cookies import CookieJar
@@ -81,8 +83,8 @@ class Exchange:
 
     def limit(self, seconds: float | None) -> None:
         """Answer 504 unless there is an answer within so many seconds, or the message's own ``timeout``."""
-        loop = asyncio.get_running_loop()
         own = None if self.message.timeout is None else self.message.timeout / 1000
+        loop = asyncio.get_running_loop()
         if own is not None and (seconds is None or own <= seconds):
             self._timer = loop.call_later(own, self._give_up, TimedOut())
         elif seconds is not None:
@@ -133,6 +135,8 @@ class Exchange:
         """What the connection is to know of a response, even of one that comes too late for the client."""
         if reply.set_cookies is not None:
             self._session.jar.update(reply.set_cookies)
+        if reply.identity is UNSET and reply.status != 401:
+            return  # it shows nothing
         message = self.message
         if message.token is None and "authorization" not in (message.headers or ()):
             self._session.learn(self.era, reply.identity, reply.status)
@@ -220,7 +224,8 @@ class Exchange:
             self._tell_of(error)
 
     def finished(self) -> None:
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         try:
             if not self._ended:
                 # Whatever went wrong (a view that cancels its own task, say), every id is answered exactly once.
@@ -238,7 +243,8 @@ class Exchange:
 
     def _end(self, message: bytes) -> None:
         self._ended = True
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         self._session.answered(self, message)
 
     # Told to the observer.

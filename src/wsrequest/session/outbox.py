@@ -51,7 +51,8 @@ class Outbox:
             return
         self._messages.append(message)
         self.size += len(message)
-        self._attract()
+        if not self._writing:
+            self._attract()
 
     def _attract(self) -> None:
         if self._messages and not self._writing and self._owner is not None:

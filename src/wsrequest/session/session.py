@@ -204,7 +204,8 @@ class Session:
         events = self.connection.receive(frame, self.loop.time())
         for taken, event in enumerate(events, 1):
             if isinstance(event, Request):
-                await self._backlog.place_free()
+                if self._backlog.full:
+                    await self._backlog.place_free()
                 if not self._gone:
                     self._accept(event)
             else:
@@ -288,7 +289,8 @@ class Session:
         if exchange is not None and self._over:
             exchange.shut_down()
         elif exchange is not None:
-            exchange.limit(self._settings.request_timeout)
+            if message.timeout is not None or self._settings.request_timeout is not None:
+                exchange.limit(self._settings.request_timeout)
             self._backlog.add(exchange)
 
     def start(self, exchange: Exchange) -> None:
@@ -298,16 +300,15 @@ class Session:
             self._subscriptions.open(exchange)
         else:
             self.run_call(self.call(exchange.message, exchange.factory), exchange)
-        exchange.started()
+        if self.observer is not None:
+            exchange.started()
 
     def run_call(self, call: Call, exchange: Exchange) -> None:
-        """Let the exchange be told what becomes of the call."""
         self._runner.start(call, self._context, exchange)
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
-        idle = self.watch.listening and self._backlog.empty and not self.outbox.size
-        if self._leaving and idle:
+        if self._leaving and self.watch.listening and self._backlog.empty and not self.outbox.size:
             self.close(4200)
 
     def notify(self, event: str, data: bytes) -> None:
