@@ -358,6 +358,6 @@ class Feed(Receiver):
             return False  # there is another page
         if topic.settle(looked):
             return True
-        if not page.entries:
+        if page.whole and not page.entries:
             await asyncio.sleep(LAG)
         return False
