@@ -221,6 +221,12 @@ class ServerProcess:
         assert status is None, text
         assert "Traceback" not in text, text
 
+    def kill(self) -> None:
+        """End it as nothing can prevent."""
+        assert self._process is not None
+        self._process.kill()
+        self.killed()
+
     def killed(self) -> int:
         """Wait until it has been killed, and say by which signal."""
         assert self._process is not None
