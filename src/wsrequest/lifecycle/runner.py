@@ -46,7 +46,7 @@ from wsrequest.lifecycle.request import SocketRequest
 from wsrequest.lifecycle.response import Reply, has_body
 from wsrequest.lifecycle.sink import Answer, Sink
 from wsrequest.lifecycle.threads import Bridge, Worker, WorkerPool, let_others_run
-from wsrequest.lifecycle.turns import Turns
+from wsrequest.lifecycle.turns import Turn, Turns
 
 T = TypeVar("T")
 
@@ -142,13 +142,15 @@ class PoolRunner:
         elif ready and self.pool.hogged and self._turns.contended:
             let_others_run()
 
-    def _start_async(self, call: Call, context: contextvars.Context, sink: Sink) -> None:
+    def _start_async(
+        self, call: Call, context: contextvars.Context, sink: Sink, turn: Turn
+    ) -> None:
         if sink.abandoned:
-            self._turns.ended(call.lane)
+            self._turns.ended(turn)
             sink.finished()
             return
         task = self._start_task(self._run_async(call, sink), context, call, sink)
-        task.add_done_callback(lambda _: self._turns.ended(call.lane))
+        task.add_done_callback(lambda _: self._turns.ended(turn))
 
     def _start_task(
         self, work: Any, context: contextvars.Context, call: Call, sink: Sink

@@ -1,8 +1,9 @@
-"""Who begins next on the event loop: where several connections ask for asynchronous views, they take turns.
+"""Who begins next on the event loop: where several connections ask for something, none of them fills it.
 
 A pool's threads take from each :class:`~wsrequest.lifecycle.threads.Lane` in turn. The loop has no such choice: it runs
-whatever is ready, and a connection with MAX_IN_FLIGHT requests would have so many steps in each round of it. So where
-others have asked for something, too, a connection begins one such request in a round.
+whatever is ready, and a connection with MAX_IN_FLIGHT asynchronous requests would have so many steps in each round of
+it. So where others have asked for something, too, a connection has few *young* requests at a time. A request that is
+not young any more waits for something else, most likely, and is in nobody's way.
 """
 
 from __future__ import annotations
@@ -13,11 +14,25 @@ from collections.abc import Callable
 
 from wsrequest.lifecycle.threads import Lane
 
-#: Requests of a lane that run before it has to take turns.
+#: Young requests of a lane that run at a time, before the next has to wait.
 AT_ONCE = 2
+
+#: Seconds for which a request is young.
+YOUNG = 0.01
 
 #: Seconds for which a lane counts as there after it has asked for something, even for what threads do.
 PRESENT = 0.1
+
+
+class Turn:
+    """One request's; :meth:`Turns.ended` gives it back."""
+
+    __slots__ = ("ages", "lane")
+
+    def __init__(self, lane: Lane | None) -> None:
+        self.lane = lane
+        #: Set while the request is young, and that is of interest.
+        self.ages: asyncio.TimerHandle | None = None
 
 
 class Turns:
@@ -27,9 +42,8 @@ class Turns:
         self._loop = loop
         self._last: Lane | None = None
         self._changed = -PRESENT
-        #: How many requests each lane has that wait here or run.
-        self._requests: dict[Lane, int] = {}
-        self._waiting: dict[Lane, deque[Callable[[], None]]] = {}
+        self._young: dict[Lane, int] = {}
+        self._waiting: dict[Lane, deque[Callable[[Turn], None]]] = {}
 
     @property
     def contended(self) -> bool:
@@ -43,35 +57,42 @@ class Turns:
                 self._changed = self._loop.time()
             self._last = lane
 
-    def begin(self, lane: Lane | None, start: Callable[[], None]) -> None:
-        """Call ``start``: at once, or when it is the lane's turn; :meth:`ended` is to be called once for each. Those of
-        one lane keep their order."""
+    def begin(self, lane: Lane | None, start: Callable[[Turn], None]) -> None:
+        """Call ``start``: at once, or when it is the lane's turn. Those of one lane keep their order."""
         if lane is None:
-            start()
-            return
-        requests = self._requests.get(lane, 0)
-        self._requests[lane] = requests + 1
-        if lane in self._waiting:
+            start(Turn(None))
+        elif lane in self._waiting:
             self._waiting[lane].append(start)
-        elif requests < AT_ONCE or not self.contended:
-            start()
+        elif not self.contended:
+            start(Turn(lane))
+        elif self._young.get(lane, 0) < AT_ONCE:
+            self._start(lane, start)
         else:
-            if not self._waiting:
-                self._loop.call_soon(self._take)
             self._waiting[lane] = deque((start,))
 
-    def ended(self, lane: Lane | None) -> None:
-        """A request of this lane runs no more."""
-        if lane is not None:
-            self._requests[lane] -= 1
-            if not self._requests[lane]:
-                del self._requests[lane]
+    def ended(self, turn: Turn) -> None:
+        """The request runs no more."""
+        if turn.ages is not None:
+            turn.ages.cancel()
+            self._aged(turn)
 
-    def _take(self) -> None:
-        for lane, starts in list(self._waiting.items()):
-            start = starts.popleft()
-            if not starts:
+    def _start(self, lane: Lane, start: Callable[[Turn], None]) -> None:
+        turn = Turn(lane)
+        turn.ages = self._loop.call_later(YOUNG, self._aged, turn)
+        self._young[lane] = self._young.get(lane, 0) + 1
+        start(turn)
+
+    def _aged(self, turn: Turn) -> None:
+        """The request is young no more: another of its lane may begin."""
+        lane = turn.lane
+        assert lane is not None
+        turn.ages = None
+        self._young[lane] -= 1
+        if not self._young[lane]:
+            del self._young[lane]
+        waiting = self._waiting.get(lane)
+        while waiting and self._young.get(lane, 0) < AT_ONCE:
+            start = waiting.popleft()
+            if not waiting:
                 del self._waiting[lane]
-            start()
-        if self._waiting:
-            self._loop.call_soon(self._take)
+            self._start(lane, start)
