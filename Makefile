@@ -82,6 +82,10 @@ quick: $(VENV)/.dev ## Run tests without coverage or browser: make quick ARGS="-
 fuzz: $(VENV)/.dev ## Send a real server any frame, ten times as many as `make test` does (FUZZ=... for more)
 	@FUZZ=$${FUZZ:-10} PYTHONMALLOC=default $(BIN)/python -X dev -m pytest tests/session/test_any_frame.py $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.dev ## Kill, stall and cut brokers, workers and connections, for minutes (FAULTS_SEED=... repeats a run)
+	@FAULTS=1 PYTHONMALLOC=default $(BIN)/python -X dev -m pytest tests/faults tests/subscribe/test_gap.py $(ARGS)
+
 .PHONY: architecture
 architecture: $(VENV)/.dev ## Run the test of who may import whom
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py

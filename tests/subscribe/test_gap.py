@@ -20,7 +20,7 @@ from wsrequest.push import feed as feeds
 #: The fault suite asks for more than each run of the tests can afford.
 LONG = bool(os.environ.get("FAULTS"))
 MANY = 10_000 if LONG else 1_000
-EXAMPLES = 2_000 if LONG else 60
+EXAMPLES = 1_000 if LONG else 30
 
 TOPICS = {
     "/small/*": {"HISTORY_SIZE": 2},
@@ -717,6 +717,7 @@ class Subscriptions(RuleBasedStateMachine):
             self.read()
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("world_settings")
 class TestAnyOrder(Subscriptions.TestCase):  # type: ignore[name-defined, misc]
     settings = hypothesis_settings(max_examples=EXAMPLES, stateful_step_count=40)

@@ -1,0 +1,63 @@
+"""A Valkey and two uvicorn processes that share it, and a database; all of them may be killed."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from tests.support.redis_server import RedisServer
+from tests.support.server import ServerProcess
+
+#: Whether the minute-long forms are wanted.
+LONG = bool(os.environ.get("FAULTS"))
+
+SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
+
+_numbers = count()
+
+
+def pytest_report_header() -> str:
+    return f"faults: FAULTS_SEED={SEED}"
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Its seed is printed with a failure, too, as pytest prints what a test has printed."""
+    print(f"FAULTS_SEED={SEED}")
+    return random.Random(SEED)
+
+
+@pytest.fixture
+def log() -> str:
+    return f"log{next(_numbers)}"
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def new_process(
+    valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., ServerProcess]:
+    folder = tmp_path_factory.mktemp("faults")
+
+    def new(broker: int | None = None) -> ServerProcess:
+        url = f"redis://127.0.0.1:{broker or valkey.port}/0"
+        return ServerProcess(folder, "tests.faults", WSREQUEST_TEST_BROKER=url).start()
+
+    return new
+
+
+@pytest.fixture(scope="module")
+def both(new_process: Callable[..., ServerProcess]) -> Iterator[list[ServerProcess]]:
+    servers = [new_process(), new_process()]
+    yield servers
+    for server in servers:
+        server.stop()
