@@ -161,7 +161,7 @@ async def test_the_server_crashes(broker, listen, postgres_server):
     assert await published(broker, "/crashed/", b"after") == (page.newest.epoch, 1)
 
 
-async def test_the_server_is_not_there_yet(listen, postgres, postgres_server):
+async def test_the_server_is_not_there_yet(listen, postgres, postgres_server, caplog):
     await asyncio.to_thread(postgres_server.stop)
     try:
         ears, heard = listen(PostgresBroker(postgres, timeout=0.2))
@@ -172,6 +172,9 @@ async def test_the_server_is_not_there_yet(listen, postgres, postgres_server):
         await asyncio.to_thread(postgres_server.start)
     await heard.until(lambda: heard.turns == ONCE)
     await ears.subscribe("/early/")
+    lost, back = [r.getMessage() for r in caplog.records if r.name == "wsrequest.push"]
+    assert lost.startswith("The broker at DATABASES['postgres'] is lost: OperationalError: conn")
+    assert back == "The broker at DATABASES['postgres'] is back"
 
 
 async def test_close_while_it_connects(postgres, postgres_server, listen):
@@ -336,4 +339,4 @@ async def test_a_question_that_can_not_be_asked_is_the_end(postgres):
     listening._pgconn.finish()
     listening._ask()
     assert listening.deaf.done()
-    listening.close()
+    listening.close(OSError())

@@ -195,7 +195,7 @@ async def test_the_role_that_django_assumes(postgres_server, migrated, postgres)
             wire = await Wire.open(Address(ALIAS, {"application_name": "mine"}, 5.0))
         query = "SELECT current_user, " + ", ".join(f"current_setting('{name}')" for name in SHOWN)
         assert list(await wire.ask(query)) == [(role, "5MB", "mine", "5s")]
-        await wire.close()
+        wire.close()
     finally:
         await on_thread(execute, f'DROP ROLE "{role}"')
 

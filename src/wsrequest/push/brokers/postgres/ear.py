@@ -28,8 +28,8 @@ class Ear:
         self._tell = tell
         self._pgconn = wire.connection.pgconn
         self._loop = asyncio.get_running_loop()
-        #: Done when the connection is lost.
-        self.deaf: asyncio.Future[None] = self._loop.create_future()
+        #: Done when the connection is lost, with why.
+        self.deaf: asyncio.Future[Exception] = self._loop.create_future()
         self._early: list[bytes] = []
         self._heard_at = self._loop.time()
         self._has_asked = False
@@ -46,7 +46,7 @@ class Ear:
         try:
             await wire.ask(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         except BaseException:
-            await wire.close()
+            wire.close()
             raise
         return ear
 
@@ -62,8 +62,8 @@ class Ear:
     def _read(self) -> None:
         try:
             self._pgconn.consume_input()
-        except OperationalError:
-            self.close()
+        except OperationalError as error:
+            self.close(error)
             return
         self._heard_at = self._loop.time()
         while said := self._pgconn.notifies():
@@ -86,7 +86,7 @@ class Ear:
 
     def _judge(self) -> None:
         if self._has_asked and self._is_late():
-            self.close()
+            self.close(TimeoutError("the server does not answer"))
         elif not self.deaf.done():
             self._watch()
 
@@ -94,17 +94,17 @@ class Ear:
         try:
             self._pgconn.send_query(b"SELECT")
             self._pgconn.flush()
-        except OperationalError:
-            self.close()
+        except OperationalError as error:
+            self.close(error)
         else:
             self._has_asked = True
             self._asked_at = self._loop.time()
 
-    def close(self) -> None:
+    def close(self, why: Exception) -> None:
         """Hear no more. May be called again."""
         if not self.deaf.done():
             if self._watching is not None:
                 self._watching.cancel()
             self._loop.remove_reader(self._socket)
-            self._pgconn.finish()
-            self.deaf.set_result(None)
+            self._wire.close()
+            self.deaf.set_result(why)

@@ -10,6 +10,7 @@ from itertools import count
 
 import psycopg
 
+from wsrequest import log
 from wsrequest.errors import BrokerUnavailable, ConfigurationError
 from wsrequest.push.brokers.base import Entry, Listener, Page, Position, Receiver
 from wsrequest.push.brokers.postgres.ear import Ear
@@ -83,6 +84,7 @@ class PostgresListener(Listener):
         self._loop = loop
         self._receiver = receiver
         self._address = address
+        self._name = f"DATABASES[{address.using!r}]"
         self._channel = channel
         self._wires = Wires(address, connections)
         self._topics: dict[str, str] = {}  # by key
@@ -164,36 +166,43 @@ class PostgresListener(Listener):
         while True:
             try:
                 ear = await Ear.open(self._address, self._channel, self._hear)
-            except (psycopg.Error, OSError, TimeoutError):
-                self._interrupt()
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                self._interrupt(error)
                 failures += 1
                 await asyncio.sleep(self._delay(failures))
                 continue
             failures = 0
-            try:
-                self._resume()
-                ear.listen()
-                await asyncio.wait([ear.deaf])
-            finally:
-                ear.close()
-            self._interrupt()
+            self._interrupt(await self._listen_by(ear))
+
+    async def _listen_by(self, ear: Ear) -> Exception:
+        """Returns why it ended."""
+        try:
+            self._resume()
+            ear.listen()
+            await asyncio.wait([ear.deaf])
+            return ear.deaf.result()
+        finally:
+            ear.close(OSError("the listener was closed"))
 
     @staticmethod
     def _delay(failures: int) -> float:
         most = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10))
         return random.uniform(0, most)  # noqa: S311 (it spreads the processes)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, why: Exception) -> None:
         self._listening.clear()
         self._assembly = Assembly()
+        self._wires.forget_idle()
         if not self._is_interrupted:
             self._is_interrupted = True
+            log.broker_lost(self._name, why)
             self._receiver.interrupted()
 
     def _resume(self) -> None:
         self._listening.set()
         if self._is_interrupted:
             self._is_interrupted = False
+            log.broker_back(self._name)
             self._receiver.resumed()
 
     def _hear(self, extra: bytes) -> None:

@@ -75,7 +75,7 @@ class Wire:
                 *map(list, zip(*settings, strict=True)),
             )
         except BaseException:
-            await wire.close()
+            wire.close()
             raise
         return wire
 
@@ -113,8 +113,9 @@ class Wire:
         with suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as twin:
             twin.shutdown(socket.SHUT_RDWR)
 
-    async def close(self) -> None:
-        await self.connection.close()
+    def close(self) -> None:
+        """Nobody may be waiting for an answer. Does not wait itself."""
+        self.connection.pgconn.finish()
 
 
 class Wires:
@@ -151,7 +152,7 @@ class Wires:
         try:
             rows = await wire.ask_to_the_end(query, *parameters)
         except BaseException:
-            await wire.close()
+            wire.close()
             raise
         finally:
             self._busy.discard(wire)
@@ -163,7 +164,7 @@ class Wires:
             wire = self._idle.pop()
             if wire.is_alive():
                 return wire
-            await wire.close()
+            wire.close()
         connecting = asyncio.create_task(Wire.open(self._address))
         self._connecting.add(connecting)
         try:
@@ -183,5 +184,9 @@ class Wires:
             wire.cut()
         while self._asking:
             await asyncio.wait(self._asking)
+        self.forget_idle()
+
+    def forget_idle(self) -> None:
+        """What happened to another connection may have happened to these, and nobody noticed."""
         while self._idle:
-            await self._idle.pop().close()
+            self._idle.pop().close()
