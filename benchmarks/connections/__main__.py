@@ -92,15 +92,18 @@ class Bench:
         for loop in ("uvloop", "asyncio"):
             with self.server(f"idle-{loop}", loop=loop) as server, explained(server):
                 found = uvloop.run(occupy(server.port, self.plan.idle, resident(server)))
-            for step, name in (("opened", "opened"), ("answered", "after a request")):
-                self.figures.add("idle", f"{loop}, {name}", found.each(step) / memory.KIB,
-                                 unit=" KiB", at_most=KIB_EACH)  # fmt: skip
             with self.server(f"bare-{loop}", "asgi_bare", loop=loop) as server, explained(server):
                 bare = uvloop.run(
-                    occupy(server.port, self.plan.idle, resident(server), requests=False)
+                    occupy(server.port, self.plan.idle, resident(server), counted=False)
                 )
-            self.figures.add("idle", f"{loop}, a bare server, opened",
-                             bare.each("opened") / memory.KIB, unit=" KiB")  # fmt: skip
+            for step, name in (("opened", "opened"), ("answered", "after a request")):
+                limit = KIB_EACH if step == "opened" else None
+                for kept, what, most in (
+                    (found, loop, limit),
+                    (bare, f"{loop}, a bare server", None),
+                ):
+                    size = kept.each(step) / memory.KIB
+                    self.figures.add("idle", f"{what}, {name}", size, unit=" KiB", at_most=most)
 
     def crowd(self) -> None:
         """As many connections as a process takes: open, answered, closed, and forgotten."""

@@ -189,28 +189,24 @@ async def occupy(
     resident: Callable[[], int],
     *,
     warm_up: int = 10,
-    requests: bool = True,
+    counted: bool = True,
     limit: int | None = None,
 ) -> Occupation:
     """Open so many connections, let each ask once, and weigh the server all along.
 
-    Without ``requests`` they are opened only (for a server without Django). With ``limit`` they are also closed, and
-    opened again; where they are as many as that, one more must be refused.
+    A server without Django can't be asked how much it has in use, and is not ``counted``. With ``limit`` they are also
+    closed, and opened again; where they are as many as that, one more must be refused.
     """
     async with crowd(port) as people:
         await people.gather(warm_up)
-        if requests:
-            await people.ask()
+        await people.ask()
         await people.leave()
-        blocks = [await collect(port)] if requests else []
+        blocks = [await collect(port)] if counted else []
         await asyncio.sleep(PAUSE)
         found = Occupation(number, base=resident(), blocks=blocks)
         await people.gather(number)
         await asyncio.sleep(PAUSE)
         found.opened = resident()
-        if not requests:
-            await people.leave()
-            return found
         if limit == number:
             found.refused = await people.another_is_refused()
         await people.ask()

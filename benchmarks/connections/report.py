@@ -22,8 +22,10 @@ ABOUT = {
 ## An idle connection
 
 What the server process has in memory (RSS) above its own, divided by {idle:,} connections. *Opened*:
-it was greeted and said nothing. *After a request*: it asked for the empty view once. The bare server
-is uvicorn with an application of thirty lines that keeps nothing: what is left is ours.""",
+it was greeted and said nothing. *After a request*: it asked for the empty view once, all of them at
+the same time; what the process took for that moment and has free by now is counted, too, as the
+system does not get it back. The bare server is uvicorn with an application of thirty lines that keeps
+nothing: what is left is ours.""",
     "crowd": """\
 ## Many connections in one process
 
