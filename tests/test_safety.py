@@ -240,3 +240,70 @@ def test_w009_a_cache_of_one_process(handover):
 def test_w009_needs_no_urls(settings):
     del settings.ROOT_URLCONF
     assert said(9, deploy=True) == []
+
+
+# --- W010 --------------------------------------------------------------------------------------
+
+VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS", "GUNICORN_CMD_ARGS")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """As a server was started: with these arguments, and these variables."""
+
+    def start(*arguments, **variables):
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", list(arguments))
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "shown"),
+    [
+        (["manage.py", "check"], {"WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY=2"),
+        (["manage.py", "check"], {"UVICORN_WORKERS": "3"}, "UVICORN_WORKERS=3"),
+        (["manage.py", "check"], {"GUNICORN_CMD_ARGS": "-b :1 -w 4"}, "-w 4"),
+        (["/venv/bin/uvicorn", "a:b", "--workers", "4"], {}, "--workers 4"),
+        (["/venv/lib/uvicorn/__main__.py", "--workers=4", "a:b"], {}, "--workers=4"),
+        (["/venv/bin/gunicorn", "-w4", "a:b"], {"WEB_CONCURRENCY": "1"}, "-w4"),
+        (["hypercorn", "-w", "10", "a:b"], {}, "-w 10"),
+        (["granian", "--workers", "2"], {}, "--workers 2"),
+    ],
+)
+def test_w010_several_processes(started, arguments, variables, shown):
+    started(*arguments, **variables)
+    [sentence] = said(10, WSREQUEST={})
+    assert (
+        f"'default'] is in the memory of each process, and there are several ({shown})" in sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["manage.py", "check"], {}),
+        (["uvicorn", "a:b"], {"WEB_CONCURRENCY": "1", "UVICORN_WORKERS": "many"}),
+        (["uvicorn", "a:b", "--workers", "1"], {}),
+        (["uvicorn", "a:b", "--workers"], {}),
+        (["manage.py", "sort", "-w", "4"], {"GUNICORN_CMD_ARGS": "-w '"}),
+        ([], {}),
+    ],
+)
+def test_w010_is_silent_where_one_process_is_all_that_is_known(started, arguments, variables):
+    started(*arguments, **variables)
+    assert said(10, WSREQUEST={}) == []
+
+
+def test_w010_of_brokers_that_are_shared(started):
+    started("uvicorn", WEB_CONCURRENCY="2")
+    shared = {"BACKEND": "wsrequest.push.brokers.redis.RedisBroker"}
+    assert said(10, WSREQUEST={"BROKERS": {"default": shared}}) == []
+    memory = {"BACKEND": "wsrequest.push.brokers.memory.MemoryBroker"}
+    [sentence] = said(10, WSREQUEST={"BROKERS": {"default": shared, "other": memory}})
+    assert "'other'" in sentence
+    assert said(10, WSREQUEST={"BROKERS": {"default": {"BACKEND": "no.such.broker"}}}) == []
+    assert said(10, WSREQUEST={"BROKERS": "memory"}) == []

@@ -6,6 +6,7 @@
 ``wsrequest.W007``  TOKEN_SCHEME is none that the project's authentication classes listen to
 ``wsrequest.W008``  two limits contradict each other
 ``wsrequest.W009``  the cache of a CookieHandover keeps nothing, or (``check --deploy``) is one process's own
+``wsrequest.W010``  one of BROKERS is in the memory of each process, and there are several
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from django.utils.module_loading import import_string
 from wsrequest.conf import Settings, get_settings, is_configured, problems
 from wsrequest.contrib.cookies import CookieHandover
 from wsrequest.lifecycle.views import each_view
+from wsrequest.push.brokers.memory import MemoryBroker
+from wsrequest.push.processes import several_processes
 
 
 @register(Tags.security)
@@ -213,3 +216,28 @@ def _handover_caches(kind: type[BaseCache]) -> list[str]:
     ]
     aliases = {view.view_initkwargs.get("cache", view.view_class.cache) for view in views}
     return sorted(alias for alias in aliases if isinstance(caches[alias], kind))
+
+
+@register
+def check_brokers_reach(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W010, as far as it is known how many processes there are."""
+    if problems() or (said := several_processes()) is None:
+        return []
+    return [
+        CheckWarning(
+            f"WSREQUEST['BROKERS'][{alias!r}] is in the memory of each process, and there are several ({said}): an "
+            "event reaches only those who are connected to the process that published it.",
+            hint="Take a broker that all processes share, such as wsrequest.push.brokers.redis.RedisBroker.",
+            id="wsrequest.W010",
+        )
+        for alias, broker in get_settings().brokers.items()
+        if _is_in_memory(broker["BACKEND"])
+    ]
+
+
+def _is_in_memory(backend: str) -> bool:
+    try:
+        kind = import_string(backend)
+    except ImportError:  # which E004 says
+        return False
+    return isinstance(kind, type) and issubclass(kind, MemoryBroker)

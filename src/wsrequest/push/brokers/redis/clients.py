@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 from wsrequest.errors import BrokerUnavailable
@@ -103,13 +104,9 @@ class Access:
         unavailable.add_note(f"Redis at {self} {why}.")
         return unavailable
 
-    def client(self, node: Node) -> Any:
-        """A client for threads."""
-        options = {**self._options_of(node), "retry": Retry(NoBackoff(), 0)}
-        most = self.max_connections
-        return redis.Redis(
-            connection_pool=redis.ConnectionPool(self._kind, max_connections=most, **options)
-        )
+    def connection(self, node: Node) -> Any:
+        """A connection for one thread at a time."""
+        return self._kind(**self._options_of(node), retry=Retry(NoBackoff(), 0))
 
     def connection_on_loop(self, node: Node) -> Any:
         """A connection for the running event loop. Who has it counts the time for an answer: redis-py would do so by
@@ -126,6 +123,9 @@ def is_replica(error: BaseException) -> bool:
     return isinstance(error, ReadOnlyError) or "READONLY You can't write" in str(error)
 
 
+_Idle = defaultdict[Node, list[Any]]
+
+
 class Client:
     """For threads of this process; a process that was forked from it has its own."""
 
@@ -133,7 +133,8 @@ class Client:
         self._access = access
         self._router = Router(access.first)
         self._pid = os.getpid()
-        self._clients: dict[Node, Any] = {}
+        #: Connections that nobody uses; the one that was used last comes first.
+        self._idle: _Idle = defaultdict(list)
         self._making = threading.Lock()
         self._places = threading.BoundedSemaphore(access.max_connections)
         self._threads: ThreadPoolExecutor | None = None
@@ -167,13 +168,32 @@ class Client:
             return done.value
 
     def _asked(self, step: Step) -> Any:
-        client = self._clients.get(step.node) or self._made(step.node)
-        if not step.asking:
-            return client.execute_command(*step.command)
-        with client.pipeline(transaction=False) as pipeline:
-            pipeline.execute_command("ASKING")
-            pipeline.execute_command(*step.command)
-            return pipeline.execute()[-1]
+        with self._making:
+            idle = self._idle
+            connection = idle[step.node].pop() if idle[step.node] else None
+        connection = connection or self._access.connection(step.node)
+        try:
+            _be_connected(connection)
+            if step.asking:
+                connection.send_command("ASKING")
+                connection.read_response()
+            connection.send_command(*step.command)
+            reply = connection.read_response()
+        except ResponseError:  # an answer, too
+            self._give_back(idle, step.node, connection)
+            raise
+        except BaseException:
+            connection.disconnect()
+            raise
+        self._give_back(idle, step.node, connection)
+        return reply
+
+    def _give_back(self, taken_from: _Idle, node: Node, connection: Any) -> None:
+        with self._making:
+            if taken_from is self._idle:
+                taken_from[node].append(connection)
+                return
+        connection.disconnect()  # all was closed meanwhile
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -185,12 +205,6 @@ class Client:
         finally:
             self._places.release()
 
-    def _made(self, node: Node) -> Any:
-        with self._making:
-            if node not in self._clients:
-                self._clients[node] = self._access.client(node)
-            return self._clients[node]
-
     @property
     def threads(self) -> ThreadPoolExecutor:
         """Where the calls of event loops run."""
@@ -200,10 +214,24 @@ class Client:
             return self._threads
 
     def close(self) -> None:
+        """Is as good as new after that. What is in use is closed when it is given back."""
         with self._making:
-            clients, self._clients = self._clients, {}
+            idle, self._idle = self._idle, defaultdict(list)
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
-        for client in clients.values():
-            client.connection_pool.disconnect()
+        for connections in idle.values():
+            for connection in connections:
+                connection.disconnect()
+
+
+def _be_connected(connection: Any) -> None:
+    """Where nothing was asked, nothing is to be read: unless the server has closed it."""
+    connection.connect()
+    try:
+        is_fresh = not connection.can_read()
+    except FAILURES:
+        is_fresh = False
+    if not is_fresh:
+        connection.disconnect()
+        connection.connect()

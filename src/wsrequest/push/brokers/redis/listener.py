@@ -24,7 +24,10 @@ from wsrequest.push.brokers.redis.scripts import milliseconds
 #: so that not all processes come at the same moment.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
-#: Topics whose epoch is looked after at once.
+#: Seconds after which those who listen see to it that their topics are not forgotten ...
+LOOKED_AFTER = scripts.KEPT / 3
+
+#: ... so many at once.
 AT_A_TIME = 100
 
 
@@ -203,7 +206,7 @@ class RedisListener(Listener):
     async def _look_after(self) -> None:
         """Let no topic be forgotten while it is listened to."""
         while True:
-            await asyncio.sleep(scripts.KEPT / 3)
+            await asyncio.sleep(LOOKED_AFTER)
             topics = list(self._topics.values())
             for start in range(0, len(topics), AT_A_TIME):
                 with suppress(BrokerUnavailable):  # the next time, then
