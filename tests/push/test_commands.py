@@ -95,13 +95,14 @@ class Process:
     """``manage.py`` in a process of its own, every warning an error."""
 
     def __init__(self, url: str, *arguments: str, settings: str = "tests.push.redis_settings"):
+        path = os.environ.get("PYTHONPATH")
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "django", *arguments],
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": settings,
                 "WSREQUEST_TEST_BROKER": url,
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [path])]),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

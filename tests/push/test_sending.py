@@ -705,16 +705,18 @@ async def test_a_transaction_on_the_loop_s_own_thread(monkeypatch: pytest.Monkey
 
 
 async def test_transactions_of_asynchronous_code_are_synchronous_functions() -> None:
-    @sync_to_async
     @transaction.atomic
     def work(*, fails: bool) -> None:
         wsrequest.publish(URL, fails)
         if fails:
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        await work(fails=True)
-    await work(fails=False)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            await sync_to_async(work)(fails=True)
+        await sync_to_async(work)(fails=False)
+    finally:
+        await sync_to_async(connections.close_all)()  # that thread's
     assert data_of(URL) == [False]
 
 

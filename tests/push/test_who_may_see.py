@@ -37,6 +37,11 @@ def enter(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse()
 
 
+def write(request: HttpRequest, slug: str) -> HttpResponse:
+    Note.objects.create(slug=slug, text=request.user.username)
+    return HttpResponse()
+
+
 def own_notes(request: Any) -> list[str]:
     return list(Note.objects.filter(text=request.user.username).values_list("slug", flat=True))
 
@@ -96,6 +101,7 @@ router.register("named", NamedViewSet, basename="named")
 
 urlpatterns = [
     path("enter/<name>/", enter),
+    path("write/<slug>/", write),
     path("listed/", listed),
     path("plain-get/", listed),
     path("named/", named),
@@ -115,6 +121,12 @@ def notes(no_notes: None, settings: Settings) -> None:
     get_user_model().objects.get_or_create(username="bob")
     for each in NAMES:
         Note.objects.create(slug=f"of-{each}", text=each)
+
+
+@pytest.fixture
+def keys(notes: None) -> dict[str, int]:
+    """Primary keys of the users."""
+    return dict(get_user_model().objects.values_list("username", "pk"))
 
 
 @asynccontextmanager
@@ -147,11 +159,6 @@ def event(data: Any, **more: Any) -> Message:
     return {"id": 1, "event": "added", "data": data, **more}
 
 
-async def key_of(name: str) -> int:
-    user = await get_user_model().objects.aget(username=name)
-    return int(user.pk)
-
-
 async def test_what_is_published_to_a_path_reaches_everyone_who_may_get_it(
     server: ServerThread,
 ) -> None:
@@ -172,9 +179,9 @@ async def test_a_topic_of_one_s_own(server: ServerThread, url: str) -> None:
         assert await heard(bob) == [event("of both")]
 
 
-async def test_events_for_some(server: ServerThread) -> None:
+async def test_events_for_some(server: ServerThread, keys: dict[str, int]) -> None:
     async with subscribed(server, "/listed/") as (ada, bob):
-        await apublish("/listed/", "of bob", event="added", to=await key_of("bob"))
+        await apublish("/listed/", "of bob", event="added", to=keys["bob"])
         assert await heard(bob) == [event("of bob")]
         assert await heard(ada) == []
         await apublish("/listed/", "for all", event="added")
@@ -184,7 +191,7 @@ async def test_events_for_some(server: ServerThread) -> None:
 
 async def test_a_touch(server: ServerThread) -> None:
     async with subscribed(server, "/listed/") as (ada, bob):
-        await Note.objects.acreate(slug="also-of-bob", text="bob")
+        await bob.request("/write/also-of-bob/", id="write")
         await atouch("/listed/")
         replaced = {"id": 1, "event": "replace", "rev": 1}
         assert await ada.next() == {**replaced, "data": ["of-ada"]}
@@ -227,9 +234,9 @@ async def test_a_get_hears_nothing(server: ServerThread, url: str) -> None:
         assert await heard(peer) == []
 
 
-async def test_notices_and_dismissals_of_a_user(server: ServerThread) -> None:
+async def test_notices_and_dismissals_of_a_user(server: ServerThread, keys: dict[str, int]) -> None:
     async with subscribed(server, "/listed/") as (ada, bob):
-        await anotify(await key_of("bob"), "news", {"for": "bob"})
+        await anotify(keys["bob"], "news", {"for": "bob"})
         await anotify(EVERYONE, "news", {"for": "all"})
         assert bob.hello is not None
         await anotify(bob.hello["data"]["connection"], "news")
@@ -239,7 +246,7 @@ async def test_notices_and_dismissals_of_a_user(server: ServerThread) -> None:
             {"event": "news", "data": None},
         ]
         assert await heard(ada) == [{"event": "news", "data": {"for": "all"}}]
-        await adisconnect(await key_of("bob"))
+        await adisconnect(keys["bob"])
         assert await bob.close_code() == 4010
         assert ada.hello is not None
         await adisconnect(ada.hello["data"]["connection"], code=4200)
