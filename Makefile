@@ -136,6 +136,10 @@ bench: $(VENV)/.dev ## Measure: requests over the socket against HTTP servers
 bench-connections: $(VENV)/.dev ## Measure: memory of a connection, thousands of them, slow views, floods, streams
 	@$(BIN)/python -m benchmarks.connections $(ARGS)
 
+.PHONY: bench-push
+bench-push: $(VENV)/.dev ## Measure: events to a thousand subscribers against Channels, and ten thousand that come back
+	@$(BIN)/python -m benchmarks.push $(ARGS)
+
 .PHONY: docs
 docs: $(VENV)/.dev ## Build the documentation into build/docs; a warning fails
 	$(call step,Documentation)

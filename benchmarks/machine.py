@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -11,10 +12,10 @@ PACKAGES = ("Django", "djangorestframework", "uvicorn", "uvloop", "httptools", "
             "granian", "msgspec", "asgiref")  # fmt: skip
 
 
-def describe() -> list[str]:
-    """Return one line on the machine and one on the versions."""
+def describe(others: Iterable[str] = ()) -> list[str]:
+    """Return one line on the machine and one on the versions, those of further packages too."""
     versions = [f"Python {platform.python_version()}"]
-    versions += [f"{name} {metadata.version(name)}" for name in PACKAGES]
+    versions += [f"{name} {metadata.version(name)}" for name in (*PACKAGES, *others)]
     return [
         f"{_cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         ", ".join(versions),
