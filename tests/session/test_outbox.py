@@ -9,16 +9,23 @@ import pytest
 from wsrequest.session.outbox import Outbox
 
 
-@pytest.fixture
-async def outbox() -> Outbox:
-    return Outbox(10)
-
-
 class Owner:
     calls = 0
 
     def call_writer(self) -> None:
         self.calls += 1
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return Owner()
+
+
+@pytest.fixture
+async def outbox(owner: Owner) -> Outbox:
+    attended = Outbox(10)
+    attended.attend(owner)
+    return attended
 
 
 async def is_blocked(work: asyncio.Task[object]) -> bool:
@@ -31,38 +38,59 @@ async def test_messages_keep_their_order(outbox: Outbox) -> None:
     for message in (b"a", b"b", b"c"):
         outbox.put(message)
     assert outbox.take(0) == [b"a"]
+    outbox.sent()
     assert outbox.take(100) == [b"b", b"c"]
 
 
-async def test_a_writer_is_called_once_until_it_finds_nothing(outbox: Outbox) -> None:
-    owner = Owner()
-    outbox.attend(owner)
+async def test_a_writer_is_called_once_for_each_frame(outbox: Outbox, owner: Owner) -> None:
     assert owner.calls == 0
     outbox.put(b"a")
     outbox.put(b"b")
     assert owner.calls == 1
     assert outbox.take(100) == [b"a", b"b"]
     outbox.put(b"c")
-    assert owner.calls == 1  # it is still at work
-    assert outbox.take(100) == [b"c"]
-    assert outbox.take(100) == []
-    outbox.put(b"d")
+    assert owner.calls == 1  # the frame has not gone
+    outbox.sent()
     assert owner.calls == 2
+    assert outbox.take(100) == [b"c"]
+    outbox.sent()
+    assert owner.calls == 2
+    outbox.put(b"d")
+    assert owner.calls == 3
 
 
-async def test_a_writer_is_called_for_what_was_there_before(outbox: Outbox) -> None:
-    owner = Owner()
+async def test_a_writer_is_called_for_what_was_there_before(owner: Owner) -> None:
+    outbox = Outbox(10)
     outbox.put(b"a")
     outbox.attend(owner)
     assert owner.calls == 1
 
 
-async def test_nobody_is_called_once_nothing_more_is_to_be_written(outbox: Outbox) -> None:
-    owner = Owner()
-    outbox.attend(owner)
+async def test_nobody_is_called_once_nothing_more_is_to_be_written(
+    outbox: Outbox, owner: Owner
+) -> None:
     outbox.attend(None)
     outbox.put(b"a")
     assert owner.calls == 0
+
+
+async def test_a_writer_that_was_called_before_gets_nothing_once_nothing_is_to_be_written(
+    outbox: Outbox,
+) -> None:
+    outbox.put(b"a")
+    outbox.attend(None)
+    assert outbox.take(100) == []
+
+
+async def test_what_is_left_calls_nobody_once_nothing_more_is_to_be_written(
+    outbox: Outbox, owner: Owner
+) -> None:
+    outbox.put(b"a")
+    outbox.put(b"b")
+    assert outbox.take(0) == [b"a"]
+    outbox.attend(None)
+    outbox.sent()
+    assert owner.calls == 1
 
 
 @pytest.mark.parametrize(("most", "taken"), [(0, 1), (3, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
@@ -79,20 +107,27 @@ async def test_full_at_the_limit_until_it_was_sent(outbox: Outbox) -> None:
     assert not outbox.full
     outbox.put(b"x")
     assert outbox.full
-    taken = outbox.take(100)
+    outbox.take(100)
     assert outbox.full  # the writer has it in hand
     waiting = asyncio.create_task(outbox.room())
     assert await is_blocked(waiting)
-    outbox.sent(taken)
+    assert outbox.sent()
     await waiting
     assert outbox.size == 0
+
+
+async def test_what_was_sent_of_an_outbox_that_was_not_full_makes_no_room(outbox: Outbox) -> None:
+    outbox.put(b"x" * 9)
+    outbox.take(100)
+    assert not outbox.sent()
 
 
 async def test_everybody_who_waits_for_room_is_told(outbox: Outbox) -> None:
     outbox.put(b"x" * 10)
     waiting = [asyncio.create_task(outbox.room()) for _ in range(3)]
     assert await is_blocked(waiting[0])
-    outbox.sent(outbox.take(100))
+    outbox.take(100)
+    outbox.sent()
     await asyncio.gather(*waiting)
 
 
@@ -117,7 +152,7 @@ async def test_after_discard_nothing_is_kept_and_nobody_waits(outbox: Outbox) ->
 
 async def test_what_was_in_hand_at_discard_leaves_no_trace(outbox: Outbox) -> None:
     outbox.put(b"x" * 20)
-    taken = outbox.take(100)
+    outbox.take(100)
     outbox.discard()
-    outbox.sent(taken)
-    assert not outbox.full
+    outbox.sent()
+    assert outbox.size == 0

@@ -142,6 +142,7 @@ class Line:
             burst=1,
         )
         self.outbox = Outbox(limit)
+        self.outbox.attend(self)
         self.jar = CookieJar()
         self.factory = RequestFactory(Handshake(path="/ws/", headers=()), settings)
         self.subscriptions: dict[int, Subscription] = {}
@@ -169,10 +170,13 @@ class Line:
         self._keep(task)
         return subscription
 
+    def call_writer(self) -> None:
+        """The client reads when it does."""
+
     def read(self) -> None:
         """Read all that there is."""
         while messages := self.outbox.take(2**30):
-            self.outbox.sent(messages)
+            self.outbox.sent()
             for message in messages:
                 said = json.loads(message)
                 follower = self.followers[said["id"]]

@@ -17,7 +17,7 @@ UNREADABLE = Publication("", Raw(b"null"), frozenset())
 class News:
     """What subscribers are handed."""
 
-    __slots__ = ("_publication", "_tails", "offset", "size", "to")
+    __slots__ = ("_head", "_message", "_publication", "_tails", "offset", "size", "to")
 
     def __init__(self, topic: str, position: Position, payload: bytes) -> None:
         try:
@@ -31,6 +31,15 @@ class News:
         #: About as many bytes as one subscriber is sent.
         self.size = len(payload)
         self._tails: dict[str, bytes] = {}
+        self._head = self._message = b""
+
+    def message(self, head: bytes, codec: Codec) -> bytes:
+        """The whole message for a subscription with this head of its own. Clients of one kind number their
+        subscriptions alike: those that come one after the other share it."""
+        if head != self._head:
+            self._head = head
+            self._message = head + self.tail(codec)
+        return self._message
 
     def tail(self, codec: Codec) -> bytes:
         """What goes on the wire after the subscription's own head; three fields."""

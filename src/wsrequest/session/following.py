@@ -106,10 +106,16 @@ class Following:
     # What the topic says.
 
     def deliver(self, news: News) -> None:
+        # Said of each event to each of perhaps thousands, so the usual case is written out.
+        outbox = self._outbox
         if self._held is not None:
             self._keep(self._held, news)
-        elif self._flowing and not self._outbox.full:
-            self.pass_on(news)
+        elif self._flowing and outbox.size < outbox.limit:
+            if news.to is None and news.offset == self.offset + 1:
+                self.offset = news.offset
+                outbox.put(news.message(self._head, self._codec))
+            else:
+                self.pass_on(news)
         elif (self._flowing or self._latest is not None) and self._is_for_user(news):
             self._overflow(news)
         # else it is among what is lost: a snapshot takes its place
@@ -195,7 +201,7 @@ class Following:
             return
         head = self._codec.head(self._id, FIELDS, skipped) if skipped else self._head
         self.offset = news.offset
-        self._outbox.put(head + news.tail(self._codec))
+        self._outbox.put(news.message(head, self._codec))
 
     def _is_for_user(self, news: News) -> bool:
         return news.to is None or self.user in news.to

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
 from typing import Protocol
 
 
@@ -23,12 +22,22 @@ class Outbox:
     Most connections have nothing to say most of the time: an empty outbox holds neither a task nor an event.
     """
 
-    __slots__ = ("_discarded", "_drained", "_messages", "_owner", "_writing", "limit", "size")
+    __slots__ = (
+        "_discarded",
+        "_drained",
+        "_in_hand",
+        "_messages",
+        "_owner",
+        "_writing",
+        "limit",
+        "size",
+    )
 
     def __init__(self, limit: int) -> None:
         """``limit``: the bytes from which on the outbox is full."""
         self.limit = limit
         self.size = 0
+        self._in_hand = 0  # of it, what the writer has taken
         self._messages: list[bytes] = []
         self._owner: Owner | None = None
         self._writing = False
@@ -43,7 +52,9 @@ class Outbox:
         """Tell the owner (at once, where something waits already) whenever there are messages and nobody writes them.
         None: nothing more is to be written."""
         self._owner = owner
-        self._attract()
+        if self._messages and not self._writing and owner is not None:
+            self._writing = True
+            owner.call_writer()
 
     def put(self, message: bytes) -> None:
         """Queue a message; after :meth:`discard` it goes nowhere."""
@@ -51,11 +62,7 @@ class Outbox:
             return
         self._messages.append(message)
         self.size += len(message)
-        if not self._writing:
-            self._attract()
-
-    def _attract(self) -> None:
-        if self._messages and not self._writing and self._owner is not None:
+        if not self._writing and self._owner is not None:
             self._writing = True
             self._owner.call_writer()
 
@@ -67,31 +74,45 @@ class Outbox:
             await self._drained.wait()
 
     def take(self, most: int) -> list[bytes]:
-        """The first message, and those after it that together keep within ``most`` bytes; the writer reports them by
-        :meth:`sent`. Where there is none, the writer is to go: it will be called again."""
-        if not self._messages:
-            self._writing = False
+        """The first message, and those after it that together keep within ``most`` bytes; the writer reports by
+        :meth:`sent` that they have gone, or forgets about this outbox. Nothing where nobody attends any more."""
+        messages = self._messages
+        if not messages or self._owner is None:
             return []
-        count, total = 1, len(self._messages[0])
-        for message in islice(self._messages, 1, None):
+        if len(messages) == 1 or self.size <= most:  # as nearly always
+            self._messages = []
+            self._in_hand = self.size
+            return messages
+        count, total = 0, 0
+        for message in messages:
             total += len(message)
-            if total > most:
+            if count and total > most:
+                total -= len(message)
                 break
             count += 1
-        taken = self._messages[:count]
-        del self._messages[:count]
-        return taken
+        self._in_hand = total
+        self._messages = messages[count:]
+        return messages[:count]
 
-    def sent(self, messages: list[bytes]) -> None:
-        """These have gone to the transport."""
-        self.size -= sum(map(len, messages))
-        self._tell_of_room()
+    def sent(self) -> bool:
+        """What was taken has gone to the transport; the writer is called again for what is left. Returns whether the
+        outbox was full."""
+        was_full = self.size >= self.limit
+        self.size -= self._in_hand
+        self._in_hand = 0
+        if self._drained is not None:
+            self._tell_of_room()
+        if self._messages and self._owner is not None:
+            self._owner.call_writer()
+        else:
+            self._writing = False
+        return was_full
 
     def discard(self) -> None:
         """Nobody will read it any more: drop what is there and what still comes, and let everyone go on."""
         self._discarded = True
-        self._messages.clear()
-        self.size = 0
+        self._messages = []
+        self.size = self._in_hand = 0
         self._tell_of_room()
 
     def _tell_of_room(self) -> None:

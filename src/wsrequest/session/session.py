@@ -45,7 +45,6 @@ from wsrequest.session.subscriptions import Subscriptions
 from wsrequest.session.switchboard import switchboard_of
 from wsrequest.session.transport import Transport
 from wsrequest.session.watch import Watch
-from wsrequest.session.writer import write
 
 #: Messages that are taken up before other connections have their turn: one read from a socket may bring thousands.
 EVENTS_AT_ONCE = 64
@@ -101,7 +100,7 @@ class Session:
         self._backlog = Backlog(settings.max_in_flight, settings.max_queued, self.outbox, self)
         self._lane = Lane()
         self._reader: asyncio.Task[Any] | None = None
-        self._writer: asyncio.Task[None] | None = None
+        self.writer: asyncio.Task[None] | None = None
         self._close_code: int | None = None
         self.watch = Watch(self.connection, settings, self)
         self._gone = False
@@ -111,7 +110,7 @@ class Session:
         #: By whom it is told what is said to connections.
         self.switchboard = switchboard_of(runner)
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
-        self._context = contextvars.copy_context()
+        self.context = contextvars.copy_context()
         registry.admit(self, settings)
         if negotiated:
             self.outbox.put(self.connection.send_hello(terms.hello(self.id, settings)))
@@ -242,24 +241,21 @@ class Session:
 
     def call_writer(self) -> None:
         """Called by the outbox."""
-        # Not in the context of whoever has something to say.
-        self._writer = self.loop.create_task(write(self), context=self._context.copy())
+        self.switchboard.writers.call(self)
 
     def _stop_writing(self) -> None:
         self.outbox.attend(None)
-        if self._writer is not None:
-            self._writer.cancel()
+        if self.writer is not None:
+            self.writer.cancel()
 
     # Called by the writer.
 
-    def written(self) -> None:
-        """There is more room: something may begin, or be over."""
-        self._backlog.begin()
-        self._close_if_done()
-
-    def writer_gone(self) -> None:
-        """It has nothing more to write."""
-        self._writer = None
+    def written(self, was_full: bool) -> None:
+        """A frame has gone out, of an outbox that ``was_full``: something may begin, or be over."""
+        if was_full:
+            self._backlog.begin()
+        if self._leaving:
+            self._close_if_done()
 
     def forsake(self) -> None:
         """Nobody reads any more: what is under way may end, and nothing new begins."""
@@ -304,7 +300,7 @@ class Session:
             exchange.started()
 
     def run_call(self, call: Call, exchange: Exchange) -> None:
-        self._runner.start(call, self._context, exchange)
+        self._runner.start(call, self.context, exchange)
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
@@ -372,7 +368,7 @@ class Session:
 
     async def answer(self, call: Call) -> Reply:
         """Run a call whose answer goes nowhere by itself."""
-        return await self._runner.answer(call, self._context)
+        return await self._runner.answer(call, self.context)
 
     def present_factory(self) -> RequestFactory:
         """Which makes requests with the present credentials."""

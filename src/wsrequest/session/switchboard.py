@@ -12,6 +12,7 @@ from wsrequest.push.hub import Hub
 from wsrequest.push.publication import Dismissed, Noticed, Word
 from wsrequest.session.registry import Member, registry
 from wsrequest.session.rerun import Reruns
+from wsrequest.session.writer import Writers
 
 
 class Switchboard:
@@ -19,6 +20,7 @@ class Switchboard:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, workers: int) -> None:
         self.hub = Hub(loop, self._heard)
+        self.writers = Writers(loop)
         # Half of the threads at most: requests must not wait for what nobody has asked for.
         self.reruns = Reruns(max(1, workers // 2), lambda: get_settings().reauthorize_interval)
 

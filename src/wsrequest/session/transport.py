@@ -19,7 +19,7 @@ class Transport(Protocol):
     def frame_in(self, heard: Any) -> str | bytes | None:
         """The frame in it; None where the peer is gone."""
 
-    async def send(self, frame: str | bytes) -> None:
+    def send(self, frame: str | bytes) -> Awaitable[None]:
         """Send a frame; returns when the transport has room for more. Raises OSError when it is gone."""
 
     async def close(self, code: int) -> None:

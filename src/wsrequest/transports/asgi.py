@@ -106,9 +106,9 @@ class ASGITransport:
         text: str | bytes | None = message.get("text")
         return message["bytes"] if text is None else text
 
-    async def send(self, frame: str | bytes) -> None:
+    def send(self, frame: str | bytes) -> Awaitable[None]:
         kind = "text" if isinstance(frame, str) else "bytes"
-        await self._send({"type": "websocket.send", kind: frame})
+        return self._send({"type": "websocket.send", kind: frame})
 
     async def close(self, code: int) -> None:
         await self._send({"type": "websocket.close", "code": code})
