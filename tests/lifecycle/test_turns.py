@@ -50,7 +50,7 @@ class Begun:
         self.clock = Clock()
         self.turns = Turns(self.clock)  # type: ignore[arg-type]
         self.names: list[Any] = []
-        self.running: dict[Any, Turn] = {}
+        self.running: dict[Any, Turn | None] = {}
 
     def ask(self, lane: Lane | None, *names: Any) -> None:
         for name in names:
@@ -60,7 +60,7 @@ class Begun:
     def end(self, name: Any) -> None:
         self.turns.ended(self.running.pop(name))
 
-    def _start(self, name: Any, turn: Turn) -> None:
+    def _start(self, name: Any, turn: Turn | None) -> None:
         self.names.append(name)
         self.running[name] = turn
 

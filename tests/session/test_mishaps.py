@@ -3,6 +3,7 @@ held."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -13,7 +14,7 @@ from django.urls import include, path
 from pytest_django.fixtures import Settings
 
 from tests.project.gates import Gate
-from tests.support.memory import MemoryConnection, connection, settle
+from tests.support.memory import PATIENCE, MemoryConnection, connection, settle
 
 SURROGATE = "\ud800"
 
@@ -260,3 +261,14 @@ async def test_a_transport_that_fails_in_another_way_is_closed_and_reported(
     assert peer.session.id in record.getMessage()
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "of a transport"
+
+
+async def test_a_pool_that_is_closed_answers_that_the_server_shuts_down() -> None:
+    async with connection() as peer:
+        await asyncio.to_thread(peer.pool.close, PATIENCE)
+        peer.transport.push({"id": 1, "url": "/hello/"}, {"id": 2, "url": "/hello/"})
+        answers = await messages_until(peer, lambda messages: len(messages) == 2)
+        assert [(answer["status"], answer["data"]["code"]) for answer in answers] == [
+            (503, "shut_down")
+        ] * 2
+        assert not peer.session._backlog.running

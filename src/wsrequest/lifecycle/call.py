@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -13,7 +14,7 @@ from django.http.response import HttpResponseBase
 from msgspec import UNSET
 
 from wsrequest.errors import MessageError
-from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.identity import Identity, identity_of
 from wsrequest.lifecycle.once import Once, once_for
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, head_of, reply_to
@@ -83,7 +84,11 @@ class Call:
         if self.subscription is None or not 200 <= response.status_code < 300:
             return None
         step: Callable[[], None] | None = self.subscription.last_step(request)
-        return step
+        return None if step is None else partial(self._take, step, request)
+
+    def _take(self, step: Callable[[], None], request: SocketRequest) -> None:
+        step()
+        self.identity = identity_of(request)  # it may have been the first to ask
 
     def settle(self, request: SocketRequest, response: HttpResponseBase) -> HttpResponseBase:
         """What is to be sent for the response to a request with a key: for a repeat, the first answer."""

@@ -21,7 +21,7 @@ from django.http.response import HttpResponseBase
 
 from wsrequest import log
 from wsrequest.conf import get_settings
-from wsrequest.errors import ViewFailed, WSRequestError
+from wsrequest.errors import ShutDown, ViewFailed, WSRequestError
 from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.handler import (
     async_handler,
@@ -75,13 +75,18 @@ class PoolRunner:
         """Run the call in a copy of ``context``. A synchronous view can't be stopped once a thread has begun with it;
         for anything else ``sink`` is told the task."""
         self._turns.asks(call.lane)
-        if call.is_async:
-            self._turns.begin(call.lane, functools.partial(self._start_async, call, context, sink))
-            return
+        start = self._start_async if call.is_async else self._start_sync
+        if self._turns.alone(call.lane):
+            start(call, context, sink, None)
+        else:
+            self._turns.begin(call.lane, functools.partial(start, call, context, sink))
 
+    def _start_sync(
+        self, call: Call, context: contextvars.Context, sink: Sink, turn: Turn | None
+    ) -> None:
         def job(worker: Worker) -> None:
             if sink.abandoned:
-                self._bridge.call(sink.finished)
+                self._bridge.call(self._finish, sink, turn)
                 return
             own_context = context.copy()
             try:
@@ -92,14 +97,20 @@ class PoolRunner:
                 if not worker.leased:
                     self.pool.keep(worker)
                 stream = self._run_stream(worker, own_context, outcome, call, sink)
-                self._bridge.call(self._start_task, stream, context, call, sink)
-            else:
+                self._bridge.call(self._start_task, stream, context, call, sink, turn)
+            elif turn is None:
                 self._bridge.call(_deliver, outcome, sink)
+            else:
+                self._bridge.call(self._deliver_in_turn, outcome, sink, turn)
                 if worker.leased:  # by a repeat that had to wait
                     self.pool.release(worker)
             self._give_way()
 
-        self.pool.submit(job, call.lane)
+        try:
+            self.pool.submit(job, call.lane)
+        except RuntimeError:  # the pool is closed: the process ends
+            sink.fail(ShutDown())
+            self._finish(sink, turn)
 
     async def answer(self, call: Call, context: contextvars.Context) -> Reply:
         """Run the call and wait for its answer; of a stream, for its head. Cancelled, it stops what can be stopped."""
@@ -143,22 +154,32 @@ class PoolRunner:
             let_others_run()
 
     def _start_async(
-        self, call: Call, context: contextvars.Context, sink: Sink, turn: Turn
+        self, call: Call, context: contextvars.Context, sink: Sink, turn: Turn | None
     ) -> None:
         if sink.abandoned:
-            self._turns.ended(turn)
-            sink.finished()
-            return
-        task = self._start_task(self._run_async(call, sink), context, call, sink)
-        task.add_done_callback(lambda _: self._turns.ended(turn))
+            self._finish(sink, turn)
+        else:
+            self._start_task(self._run_async(call, sink), context, call, sink, turn)
 
     def _start_task(
-        self, work: Any, context: contextvars.Context, call: Call, sink: Sink
-    ) -> asyncio.Task[None]:
+        self, work: Any, context: contextvars.Context, call: Call, sink: Sink, turn: Turn | None
+    ) -> None:
         task: asyncio.Task[None] = self.loop.create_task(work, context=context.copy())
         task.add_done_callback(functools.partial(_task_done, call, sink))
+        if turn is not None:
+            task.add_done_callback(lambda _: self._turns.ended(turn))
         sink.running(task)
-        return task
+
+    def _finish(self, sink: Sink, turn: Turn | None) -> None:
+        """It need not run at all."""
+        self._turns.ended(turn)
+        sink.finished()
+
+    def _deliver_in_turn(self, outcome: Reply | WSRequestError, sink: Sink, turn: Turn) -> None:
+        try:
+            _deliver(outcome, sink)
+        finally:
+            self._turns.ended(turn)
 
     async def _run_async(self, call: Call, sink: Sink) -> None:
         thread = MessageThread(self.pool, self._bridge, lane=call.lane)
