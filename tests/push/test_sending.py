@@ -698,10 +698,11 @@ def test_tasks_of_asynchronous_code_that_a_transaction_waits_for() -> None:
 async def test_a_transaction_on_the_loop_s_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a notebook, where Django is told to allow it."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with transaction.atomic():
-        await wsrequest.apublish(URL, 1)
-        assert data_of(URL) == []
-    assert data_of(URL) == [1]
+    with closing(connection):  # the loop's own
+        with transaction.atomic():
+            await wsrequest.apublish(URL, 1)
+            assert data_of(URL) == []
+        assert data_of(URL) == [1]
 
 
 async def test_transactions_of_asynchronous_code_are_synchronous_functions() -> None:
