@@ -9,8 +9,8 @@
 ``wsrequest``
     Everything else.
 ``wsrequest.push``
-    WARNING for a subscription whose connection does not read, and for what a broker carries and nobody can read; ERROR
-    for what a broker did not take after a commit.
+    WARNING for a subscription whose connection does not read, for what a broker carries and nobody can read, and for a
+    broker that is lost, is back, or can't reach all processes; ERROR for what a broker did not take after a commit.
 
 Records bear ``connection_id`` and ``message_id`` (``message`` is the name of a record's own text), and ``close_code``,
 ``status_code`` and ``duration`` (seconds) where these are known; the two ids stand in the text, too. What a client sent
@@ -260,6 +260,13 @@ def slow_consumer(connection: str | None, message: Request, policy: str) -> None
 def broker_lost(address: str, why: BaseException) -> None:
     """Events may be missed until it is back. ``address`` is without user and password."""
     push_log.warning("The broker at %s is lost: %s: %.200s", address, type(why).__name__, why)
+
+
+def broker_of_one_process(said: str) -> None:
+    """Events stay in the process that published them, and there are several; ``said`` is what says so."""
+    push_log.warning(
+        "The broker in memory reaches this process only, and there are several (%s): see BROKERS", said
+    )
 
 
 def broker_back(address: str) -> None:

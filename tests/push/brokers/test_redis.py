@@ -226,15 +226,30 @@ async def test_no_password_is_told(guarded: RedisServer, caplog: pytest.LogCaptu
     assert "somebody" not in caplog.text
 
 
-async def test_a_user_who_may_not_ask_for_the_servers_name(server: RedisServer):
-    """The events' epoch has nothing of it then."""
+@pytest.mark.parametrize(
+    "rights",
+    [
+        "resetchannels ~acl:* &acl:* +@all -@dangerous +info",
+        "resetchannels ~acl:* &acl:* +@all -@dangerous",  # the epoch has nothing of the server's name then
+    ],
+)
+async def test_a_user_of_its_own(server: RedisServer, rights: str):
     await asyncio.to_thread(
-        server.ask,
-        *("ACL", "SETUSER", "restricted", "on", f">{SECRET}", "~*", "&*", "+@all", "-info"),
+        server.ask, "ACL", "SETUSER", "events", "reset", "on", f">{SECRET}", *rights.split()
     )
-    broker = RedisBroker(f"redis://restricted:{SECRET}@127.0.0.1:{server.port}/0", prefix="acl:")
+    broker = RedisBroker(f"redis://events:{SECRET}@127.0.0.1:{server.port}/0", prefix="acl:")
+    ear = Ear()
+    listener = broker.listen(asyncio.get_running_loop(), ear)
+    await listener.subscribe(TOPIC)
     first, second = await published(broker, b"1", b"2")
     assert second == (first.epoch, first.offset + 1)
+    assert await ear.heard(TOPIC, 2) == [(first, b"1"), (second, b"2")]
+    assert await listener.enter(TOPIC, "a", b"A", 60)
+    assert await listener.expire(TOPIC) == {}
+    assert await listener.leave(TOPIC, "a")
+    await listener.signal(None, b"all")
+    await ear.until(lambda: ear.signals)
+    await listener.close()
     broker.close()
 
 

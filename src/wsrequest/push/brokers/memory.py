@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
+from wsrequest import log
 from wsrequest.push.brokers.base import (
     Broker,
     Entry,
@@ -20,9 +21,13 @@ from wsrequest.push.brokers.base import (
     Receiver,
     Retention,
 )
+from wsrequest.push.processes import several_processes
 
-#: Bytes that may wait for an event loop which does not come to hear them; past it they are dropped, and it is told.
+#: Bytes that may wait for an event loop which does not come to hear them; past it they are dropped, and it is told ...
 MOST_HEARD = 2**24
+
+#: ... and bytes that each of them takes beside its payload, more or less.
+EACH = 256
 
 #: Topics that are looked at for what has expired, with each event that is published: so what is kept shrinks again by
 #: itself, and no single publish pays for it.
@@ -55,6 +60,7 @@ class MemoryBroker(Broker):
         self.lock = threading.RLock()
         self._topics: dict[str, _History] = {}
         self._listeners: list[MemoryListener] = []
+        self._has_listened = False
         self._members: dict[str, dict[str, tuple[bytes, float]]] = {}
 
     def publish(self, topic: str, payload: bytes, retention: Retention) -> Position:
@@ -95,6 +101,9 @@ class MemoryBroker(Broker):
 
     def listen(self, loop: asyncio.AbstractEventLoop, receiver: Receiver) -> MemoryListener:
         listener = MemoryListener(self, loop, receiver)
+        if not self._has_listened and (said := several_processes()):
+            log.broker_of_one_process(said)
+        self._has_listened = True
         with self.lock:
             self._listeners.append(listener)
         return listener
@@ -199,7 +208,7 @@ class MemoryListener(Listener):
             self._dropped = True
         else:
             self._heard.append(tell)
-            self._waiting += len(payload)
+            self._waiting += len(payload) + EACH
         if not self._woken:
             self._woken = True
             try:
