@@ -6,6 +6,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from tests.presence import urls
+from tests.project.gates import gates
 from tests.subscribe import urls as subscribe_urls
 
 WITH_PRESENCE = {"PRESENCE": True}
@@ -29,3 +30,4 @@ def project(settings: Settings) -> None:
     urls.closed.clear()
     urls.asked.clear()
     subscribe_urls.state.clear()
+    gates.clear()

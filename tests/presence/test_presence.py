@@ -289,12 +289,82 @@ async def test_what_is_said_of_another_user(database: None, slow_checks: None, v
 async def test_what_can_not_be_said(view: str, caplog: pytest.LogCaptureFixture) -> None:
     url = f"/{view}/1/"
     async with connection() as one:
-        answer = await subscribe(one, f"{url}?bad")
+        answer = await subscribe(one, f"{url}?bad=")
         assert answer["status"] == 500
         assert "object is not JSON serializable" in caplog.text
         assert await apresence(url) == []
         assert (await subscribe(one, url))["status"] == 200
     caplog.clear()
+
+
+async def test_what_can_not_be_said_of_another_user(
+    database: None, slow_checks: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = "/introduced/1/"
+    async with two() as (one, other):
+        await subscribe(one, url)
+        await subscribe(other, f"{url}?bad=ann", presence=False)
+        await pulled(one)
+        await ask(other, "/enter/ann/")
+        assert (await pulled(one))[0]["event"] == "leave"
+        await until(lambda: "object is not JSON serializable" in caplog.text)
+        caplog.clear()
+        await ask(other, "/enter/bob/")
+        (change,) = await pulled(one)
+        assert (change["event"], change["data"]["info"]["name"]) == ("join", "bob")
+
+
+async def test_a_user_who_changes_while_he_is_introduced(database: None, slow_checks: None) -> None:
+    gate = gates["info"]
+    url = "/introduced/1/"
+    async with two() as (one, other):
+        await subscribe(one, url)
+        await subscribe(other, f"{url}?gate=ann", presence=False)
+        await pulled(one)
+        await ask(other, "/enter/ann/")
+        assert (await pulled(one))[0]["event"] == "leave"
+        await gate.entered.reached(1)
+        await ask(other, "/enter/bob/")
+        bob = other.session.identity
+        gate.open()
+        assert await pulled(one) == [told("join", other, bob, {"name": "bob", "device": None})]
+
+
+async def test_a_user_who_changes_while_he_subscribes(database: None, slow_checks: None) -> None:
+    """What was said of the one is not left standing beside the other's name."""
+    gate = gates["info"]
+    url = "/introduced/1/"
+    async with two() as (one, other):
+        await subscribe(one, url)
+        fields = {"method": "SUBSCRIBE", "url": f"{url}?gate="}
+        other.transport.push({"id": 1, **fields})
+        await gate.entered.reached(1)
+        await ask(other, "/enter/bob/")
+        bob = other.session.identity
+        gate.open()
+        await pulled(other)
+        there: dict[str, Any] = {}
+        while there.get("user") != bob or there["info"]["name"] != "bob":
+            (change,) = await pulled(one)
+            there = change["data"] if change["event"] == "join" else {}
+        assert there["user"] == bob
+
+
+async def test_new_credentials_of_the_same_user_are_not_noticed(
+    database: None, slow_checks: None
+) -> None:
+    url = "/introduced/1/"
+    async with two() as (one, other):
+        await ask(other, "/enter/ann/")
+        await subscribe(one, url)
+        await subscribe(other, url, presence=False)
+        await pulled(one)
+        before = len(asked)
+        other.transport.push({"id": 9, "auth": None})
+        assert (await pulled(other))[0]["status"] == 204
+        await until(lambda: len(asked) > before)
+        await settle()
+        assert one.transport.pulled() == []
 
 
 # --- clients that don't read, and many members -----------------------------------------------------

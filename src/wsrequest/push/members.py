@@ -84,8 +84,8 @@ def presence(url: Url) -> list[dict[str, Any]]:
     ``user`` the primary key as a ``str`` (None for nobody), ``info`` what the topic's PRESENCE_INFO said of it. The URL
     is as for :func:`~wsrequest.publish`; a name that :func:`~wsrequest.topic` gave to a topic is taken, too.
 
-    Raises :class:`~wsrequest.errors.ConfigurationError` where the topic's pattern in TOPICS does not say PRESENCE, and
-    :class:`~wsrequest.errors.BrokerUnavailable` where the broker does not answer.
+    Raises ``ConfigurationError`` where the topic's pattern in TOPICS does not say PRESENCE, and ``BrokerUnavailable``
+    where the broker does not answer.
     """
     topic = topic_at(url, "url")
     options = options_of(topic)

@@ -44,6 +44,7 @@ class Attendance:
     __slots__ = (
         "_codec",
         "_connection",
+        "_doubted",
         "_goes_away",
         "_head",
         "_info",
@@ -80,6 +81,7 @@ class Attendance:
         self._presence = presence
         #: Whether others see its connection there, as far as this subscription goes.
         self.is_there = False
+        self._doubted = False
         self._goes_away = False
         self._user: str | None = None
         self._info = NOTHING
@@ -120,19 +122,25 @@ class Attendance:
 
     def is_now(self, user: str | None) -> None:
         """The url has said yes to this user: where it was another one before, that one has left."""
-        was, self._user = self._user, user
-        if self._introducing is not None or (self.is_there and user == was):
-            return
         if self._topic.options.presence_info is None:
-            self.enter(user)
-        else:
+            if not self.is_there or user != self._user:
+                self.enter(user)
+            return
+        if self.is_there and user != self._user:
             self._step_out()
+        if self._introducing is None and (self._doubted or not self.is_there):
             self._introducing = asyncio.get_running_loop().create_task(self._introduce())
 
+    def doubt(self) -> None:
+        """The connection may be somebody else's: what is known of it was perhaps said of another one."""
+        self._doubted = True
+
     async def _introduce(self) -> None:
-        user, reply = self._user, await self._owner.introduce(self)
-        while user != self._user:  # it has become another one meanwhile
-            user, reply = self._user, await self._owner.introduce(self)
+        self._doubted = False
+        reply = await self._owner.introduce(self)
+        while self._doubted:
+            self._doubted = False
+            reply = await self._owner.introduce(self)
         self._introducing = None
         if 200 <= reply.status < 300:
             self.enter(self._owner.user_of(reply))
