@@ -235,6 +235,10 @@ def test_brokers_that_can_not_be(brokers, problem):
             "must have a number greater than 0 as HISTORY_TTL of '/a/*'.",
         ),
         ({"/a/*": {"PRESENCE": 1}}, "must have True or False as PRESENCE of '/a/*'."),
+        (
+            {"/a/*": {"PRESENCE": False, "PRESENCE_INFO": "tests.presence.urls.info"}},
+            "has PRESENCE_INFO for '/a/*', which means nothing without PRESENCE.",
+        ),
         *(
             (
                 {"/a/*": {"PRESENCE_INFO": wrong}},
@@ -257,7 +261,8 @@ def test_topics_that_can_not_be(topics, problem):
 def test_topics_at_their_limits():
     topics = {
         "/a/*": {"HISTORY_SIZE": 0, "HISTORY_TTL": 0.1, "PRESENCE": True, "BROKER": "default"},
-        "/b/": {"SLOW": "latest", "PRESENCE_INFO": "tests.presence.urls.info"},
+        "/b/": {"SLOW": "latest"},
+        "/c/": {"PRESENCE": True, "PRESENCE_INFO": "tests.presence.urls.info"},
     }
     with override_settings(WSREQUEST={"TOPICS": topics}):
         assert problems() == []

@@ -246,6 +246,8 @@ def _topics_problem(topics: Any) -> str | None:
             wanted, fits = _TOPIC_OPTIONS[key]
             if not fits(value):
                 return f"must have {wanted} as {key} of {pattern!r}."
+        if "PRESENCE_INFO" in options and not options.get("PRESENCE"):
+            return f"has PRESENCE_INFO for {pattern!r}, which means nothing without PRESENCE."
     return None
 
 

@@ -162,6 +162,16 @@ async def test_connections_of_one_process() -> None:
         assert await apresence(ROOM) == [member(one)]
 
 
+async def test_several_who_see_the_same() -> None:
+    async with connection() as one, connection(beside=one) as other, connection() as third:
+        await subscribe(one)
+        await subscribe(other, id=2)
+        await pulled(one)
+        await subscribe(third, presence=False)
+        assert await pulled(one) == [told("join", third)]
+        assert await pulled(other) == [told("join", third, id=2)]
+
+
 async def test_who_comes_and_goes_while_the_snapshot_is_rendered() -> None:
     gate = gates["presence"]
     url = "/gate/presence/"
