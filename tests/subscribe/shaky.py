@@ -88,7 +88,11 @@ class ShakyListener(MemoryListener):
     async def subscribe(self, topic: str) -> Position:
         await self._step("subscribe")
         position = await super().subscribe(topic)
-        await self._step("position")
+        try:
+            await self._step("position")
+        except BaseException:
+            self.topics.discard(topic)
+            raise
         return position
 
     async def unsubscribe(self, topic: str) -> None:

@@ -149,6 +149,20 @@ class Following:
         elif self._touched:
             self._owner.renew()
 
+    def move(self, topic: Topic) -> None:
+        """Hear another topic from now on: the client needs another state."""
+        self.topic.subscribers.pop(self, None)
+        self.lost("user", None)
+        self.topic = topic
+        topic.subscribers[self] = None
+        if self.live:
+            self.hold()
+
+    @property
+    def owes_state(self) -> bool:
+        """Whether the client waits for what takes the place of a loss."""
+        return self._told
+
     def pause(self) -> None:
         """Send no event for the moment; :meth:`resume` sends what has happened meanwhile."""
         if self._held is None and not self.incomplete:

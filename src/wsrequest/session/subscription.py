@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import UNSET, structs
 
@@ -19,44 +18,13 @@ from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request, Subscribed
 from wsrequest.push.brokers.base import Position
-from wsrequest.push.feed import Recovered
-from wsrequest.push.hub import Hub
+from wsrequest.push.feed import Recovered, Topic
 from wsrequest.push.topics import topic_of
 from wsrequest.session.attendance import Attendance
 from wsrequest.session.exchange import Exchange, Owner
 from wsrequest.session.following import Following
-from wsrequest.session.rerun import Question, Reruns
-
-
-class Keeper(Protocol):
-    """Who keeps the subscriptions of a connection."""
-
-    hub: Hub
-    reruns: Reruns
-
-    @property
-    def identity(self) -> str | None:
-        """The primary key of the connection's user as a string; None for nobody."""
-
-    def question_of(self, subscription: Subscription) -> Question:
-        """The subscription's GET, with the connection's present credentials."""
-
-    async def introduce(self, subscription: Subscription, attendance: Attendance) -> Reply:
-        """Run the GET as the first one was run, for what is told of the connection."""
-
-    def ended(self, subscription: Subscription) -> None:
-        """It is over."""
-
-    def close(self, code: int) -> None:
-        """Close the connection."""
-
-
-class Wanted(IntEnum):
-    """What a subscription is to ask its url for."""
-
-    NOTHING = 0
-    PERMISSION = 1
-    SNAPSHOT = 2
+from wsrequest.session.keeper import Keeper, Wanted
+from wsrequest.session.rerun import Question
 
 
 class Subscription(Exchange):
@@ -69,22 +37,32 @@ class Subscription(Exchange):
         "_doubts",
         "_failure",
         "_following",
+        "_in_doubt",
         "_keeper",
         "_learning",
+        "_renaming",
         "_wanted",
         "_was_slow",
         "attendance",
+        "is_named",
         "request",
     )
 
     def __init__(
-        self, session: Owner, keeper: Keeper, message: Request, factory: RequestFactory
+        self,
+        session: Owner,
+        keeper: Keeper[Subscription],
+        message: Request,
+        factory: RequestFactory,
     ) -> None:
         super().__init__(session, message, factory)
         self._keeper = keeper
         #: The GET by which the url is asked, now and later.
         self.request = structs.replace(message, method="GET")
         self._following: Following | None = None
+        #: Whether its view has named the topic: for another user it may name another one.
+        self.is_named = False
+        self._renaming = False
         #: Its part in who is on the topic; None where nobody is told.
         self.attendance: Attendance | None = None
         self._failure: BrokerUnavailable | None = None
@@ -94,6 +72,7 @@ class Subscription(Exchange):
         self._wanted = Wanted.NOTHING
         # Counts how often it was doubted that the client still may: an answer from before that says nothing.
         self._doubts = 0
+        self._in_doubt = False
         self._asking: asyncio.Task[None] | None = None
         self._was_slow = False
 
@@ -117,30 +96,45 @@ class Subscription(Exchange):
         """Hold this topic's events from now on, and no other's. Raises
         :class:`~wsrequest.errors.BrokerUnavailable`."""
         try:
-            topic = await self._keeper.hub.join(name)
+            await self._hear(name)
         except BrokerUnavailable as error:
             self._failure = error
             raise
-        if self._ended or self._accepted or self.message.id is None:
+
+    async def _hear(self, name: str) -> None:
+        topic = await self._keeper.hub.join(name)
+        if self._ended or self.message.id is None:
             self._keeper.hub.leave(topic)
             return
         self._failure = None
+        if self._accepted:
+            self._move(topic)
+            return
         self._leave_topic()
         codec, outbox = self._session.connection.codec, self._session.outbox
         self._following = Following(self, self.message.id, codec, outbox, topic)
-        if topic.options.presence:
-            presence = self._keeper.hub.presence(topic)
-            attendance = Attendance(self, self.message.id, codec, outbox, topic, presence)
-            self.attendance = attendance
-            if self.message.presence:
-                await self._prepare(attendance)
+        self.attendance = self._attendance(topic)
+        if self.attendance is not None and self.message.presence:
+            await self.attendance.prepare()
 
-    async def _prepare(self, attendance: Attendance) -> None:
-        try:
-            await attendance.prepare()
-        except BrokerUnavailable as error:
-            self._failure = error
-            raise
+    def _attendance(self, topic: Topic) -> Attendance | None:
+        if not topic.options.presence or self.message.id is None:
+            return None
+        codec, outbox = self._session.connection.codec, self._session.outbox
+        presence = self._keeper.hub.presence(topic)
+        return Attendance(self, self.message.id, codec, outbox, topic, presence)
+
+    def _move(self, topic: Topic) -> None:
+        """The view names a topic for the connection's present user."""
+        following, hub = self._following, self._keeper.hub
+        if following is None or following.topic is topic or not self._renaming:
+            hub.leave(topic)
+            return
+        hub.leave(following.topic)
+        following.move(topic)
+        if self.attendance is not None:
+            self.attendance.leave()
+        self.attendance = self._attendance(topic)
 
     def respond(self, reply: Reply) -> None:
         following = self._following
@@ -207,7 +201,7 @@ class Subscription(Exchange):
 
     async def _recover(self, reply: Reply, following: Following) -> None:
         """Answer, and send what has happened since the client was there last, if all of that can be had."""
-        start, since = following.start, self.message.since
+        start, since, topic = following.start, self.message.since, following.topic
         assert since is not None
         after, page = Position(since.epoch, since.offset), None
         if after.epoch == start.epoch and after != start:
@@ -222,6 +216,9 @@ class Subscription(Exchange):
                 if news.offset > start.offset:
                     break  # it is held
                 await self._may_send()
+                if following.topic is not topic:
+                    self._begin(following)
+                    return
                 following.pass_on(news)
                 after = Position(start.epoch, news.offset)
             if after.offset < start.offset:
@@ -269,6 +266,9 @@ class Subscription(Exchange):
         """Who the connection is has changed: send nothing more before the url has been asked whether it may."""
         if not self._learning:
             self._doubts += 1
+            if self.attendance is not None:
+                self.attendance.doubt()
+            self._in_doubt = True
             if self._following is not None:
                 self._following.pause()
             self._want(Wanted.PERMISSION)
@@ -281,7 +281,11 @@ class Subscription(Exchange):
             self._cut_short(NotWatchable())
             return False
         if 200 <= reply.status < 300:
-            self._following.user = self.user_of(reply)
+            user = self.user_of(reply)
+            if self.is_named and user != self._following.user and not self._renaming:
+                self.ask_again()
+                return True
+            self._following.user = user
             if self.attendance is not None:
                 self.attendance.is_now(self._following.user)
             return True
@@ -334,13 +338,25 @@ class Subscription(Exchange):
         self._wanted = Wanted.NOTHING
         if wanted is Wanted.SNAPSHOT:
             following.hold()
-        reply = await self._keeper.reruns.get(self)
+        self._renaming = self.is_named and self._in_doubt
+        self._in_doubt = False
+        if self._renaming:
+            reply = await self._keeper.ask_alone(self)
+        else:
+            reply = await self._keeper.reruns.get(self)
+        if doubts == self._doubts and not self._accept(reply):
+            raise asyncio.CancelledError
+        self._renaming = False
         if doubts != self._doubts:
             self._wanted = max(self._wanted, wanted)
-        elif not self.judge(reply):
-            raise asyncio.CancelledError
-        elif wanted is Wanted.SNAPSHOT:
+        elif wanted is Wanted.SNAPSHOT or following.owes_state:
             following.replace(reply)
+
+    def _accept(self, reply: Reply) -> bool:
+        if self._failure is not None:  # of the topic that the view has named
+            self._cut_short(self._failure)
+            return False
+        return self.judge(reply)
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this at the subscription's own pace; it is cancelled with the subscription."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
@@ -15,6 +16,7 @@ from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request
+from wsrequest.protocol.tokens import expiry
 from wsrequest.session.attendance import Attendance, Introduction
 from wsrequest.session.exchange import Exchange, Owner
 from wsrequest.session.rerun import Question
@@ -57,6 +59,7 @@ class Subscriptions:
         self._seconds = min(settings.request_timeout or LONGEST, LONGEST)
         self._members: set[Subscription] = set()
         self._opening: set[asyncio.Task[None]] = set()
+        self._expiries: dict[Subscription, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -68,7 +71,18 @@ class Subscriptions:
             subscription.fail(TooManySubscriptions())
             return None
         self._members.add(subscription)
+        self._watch_token(subscription)
         return subscription
+
+    def _watch_token(self, subscription: Subscription) -> None:
+        """A message may have brought a token of its own: when that has expired, the url is asked again."""
+        message = subscription.message
+        token = message.token or (message.headers or {}).get("authorization", "")
+        expires = expiry(token.rpartition(" ")[2])
+        if expires is not None:
+            left = max(0.0, expires - time.time())
+            timer = self._session.loop.call_later(left, subscription.ask_again)
+            self._expiries[subscription] = timer
 
     def open(self, subscription: Subscription) -> None:
         """Let it hold its url's events, and then run its GET."""
@@ -114,6 +128,11 @@ class Subscriptions:
         )
         return Question(audience, lambda: self._ask(call))
 
+    async def ask_alone(self, subscription: Subscription) -> Reply:
+        call = self._session.call(subscription.request, self._session.present_factory())
+        call.subscription = Naming(subscription, self._session.loop)
+        return await self._ask(call)
+
     async def _ask(self, call: Call) -> Reply:
         try:
             async with asyncio.timeout(self._seconds):
@@ -128,6 +147,8 @@ class Subscriptions:
 
     def ended(self, subscription: Subscription) -> None:
         self._members.discard(subscription)
+        if (timer := self._expiries.pop(subscription, None)) is not None:
+            timer.cancel()
 
     def close(self, code: int) -> None:
         self._session.close(code)
@@ -160,4 +181,5 @@ class Naming:
         return None if attendance is None else attendance.last_step(request)
 
     def _begin(self, name: str) -> Future[None]:
+        self._subscription.is_named = True
         return asyncio.run_coroutine_threadsafe(self._subscription.hear(name), self._loop)

@@ -83,7 +83,8 @@ class Listener(ABC):
     @abstractmethod
     async def subscribe(self, topic: str) -> Position:
         """Hear this topic: every event after the position that is returned is delivered. (One at or before it may be,
-        too; and delivery may begin before this returns.) To be called again only after :meth:`unsubscribe`."""
+        too; and delivery may begin before this returns.) To be called again only after :meth:`unsubscribe`, or where it
+        has raised: then the topic is not heard."""
 
     @abstractmethod
     async def unsubscribe(self, topic: str) -> None:
