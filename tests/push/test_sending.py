@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -693,6 +694,31 @@ def test_tasks_of_asynchronous_code_that_a_transaction_waits_for() -> None:
     assert data_of(URL) == [1, 2, 3]
     async_to_sync(both)()
     assert data_of(URL) == [1, 2, 3] * 2
+
+
+def test_a_task_in_a_context_of_its_own_that_a_transaction_waits_for() -> None:
+    async def alone() -> None:
+        await asyncio.create_task(wsrequest.apublish(URL, 1), context=contextvars.Context())
+
+    with transaction.atomic():
+        async_to_sync(alone)()
+        assert data_of(URL) == []
+    assert data_of(URL) == [1]
+
+
+async def test_a_transaction_below_asynchronous_code_that_waits_for_some_itself() -> None:
+    """As in a synchronous view under ASGI: what it waits for runs on the server's own loop."""
+
+    def work() -> None:
+        try:
+            with transaction.atomic():
+                async_to_sync(wsrequest.apublish)(URL, 1)
+                assert data_of(URL) == []
+        finally:
+            connections.close_all()
+
+    await sync_to_async(work)()
+    assert data_of(URL) == [1]
 
 
 async def test_a_transaction_on_the_loop_s_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:

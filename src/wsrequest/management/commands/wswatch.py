@@ -69,9 +69,8 @@ class Command(BaseCommand):
                 asyncio.run(Follower(self.topic, self._tell).follow(broker, options["since"]))
         except (Enough, KeyboardInterrupt):
             pass
-        except (
-            BrokenPipeError
-        ):  # nobody reads any more; nor is anybody there for what is left to be flushed
+        except BrokenPipeError:
+            # Nobody reads any more; nor is anybody there for what the interpreter still flushes at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _tell(self, told: Told) -> None:
