@@ -114,6 +114,10 @@ class Visitor:
         await self.page.goto(f"{self.demo.url}{fragment}")
         await expect(self.page.locator("#connection-text")).to_have_text("Connected")
 
+    async def is_alone(self) -> None:
+        """Wait until whoever was there before has left: no word of it comes in between any more."""
+        await expect(self.page.locator("#here > li")).to_have_count(1)
+
     async def sign_in(self) -> None:
         await self.page.get_by_role("button", name="Sign in", exact=True).first.click()
         await self.page.locator("dialog").get_by_role("button", name="Sign in").click()

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
 
+from tests.demo.browser import FLAGS, chromium
 from tests.demo.server import DemoServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from playwright.async_api import Browser
 
 SEEDED = 7
 PATIENCE = 30  # seconds that an answer may take on a busy machine
@@ -36,11 +41,28 @@ def demo(running_demo: DemoServer) -> DemoServer:
     return running_demo
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        # Playwright gives each launch a user-data-dir of its own.
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
 @pytest.fixture(scope="session")
 def login_cookies(running_demo: DemoServer) -> httpx.Cookies:
     """One login for all tests: checking a password is slow on purpose."""
     with httpx.Client(base_url=running_demo.url, timeout=PATIENCE) as client:
         assert log_in(client, "demo", "demo").status_code == 302
+        return client.cookies
+
+
+@pytest.fixture(scope="session")
+def graces_cookies(running_demo: DemoServer) -> httpx.Cookies:
+    """Those of the account for a second browser."""
+    with httpx.Client(base_url=running_demo.url, timeout=PATIENCE) as client:
+        assert log_in(client, "grace", "grace").status_code == 302
         return client.cookies
 
 

@@ -21,12 +21,14 @@ STOP_TIMEOUT = 15
 class DemoServer:
     """Migrate, seed, start, stop and start again; `url` stays the same."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
+        """With these in its environment, beside those that every demo server has."""
         self.database = folder / "demo.sqlite3"
         self.log = folder / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.process: subprocess.Popen[bytes] | None = None
+        self._added = environment
 
     @property
     def environment(self) -> dict[str, str]:
@@ -34,6 +36,7 @@ class DemoServer:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "demo.settings",
             "DEMO_DB": str(self.database),
+            **self._added,
         }
 
     def manage(self, *arguments: str) -> str:

@@ -262,7 +262,7 @@ def test_seed_may_be_run_again(demo, visitor):
     try:
         assert "snippets are there already" in demo.manage("seed")
         assert count(demo) == SEEDED
-        assert demo.execute("SELECT count(*) FROM auth_user") == [(2,)]
+        assert demo.execute("SELECT count(*) FROM auth_user") == [(3,)]
         assert log_in(visitor, "demo", "demo").status_code == 302
     finally:
         demo.execute(change, *before)  # sessions of the password before are good again

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
-from tests.demo.browser import FLAGS, Visitor, chromium
+from tests.demo.browser import Visitor
 from tests.demo.conftest import SEEDED
 
 if TYPE_CHECKING:
@@ -31,18 +31,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 FIBONACCI = 'def fib(n: int) -> int:\n    """The n-th."""\n    return n if n < 2 else fib(n - 1)\n'
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        # Playwright gives each launch a user-data-dir of its own.
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        await browser.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def visitor(browser: Browser, demo: DemoServer) -> AsyncIterator[Visitor]:
     visitor = await Visitor.arrive(browser, demo)
+    await visitor.is_alone()
     yield visitor
     await visitor.leave()
 
@@ -61,6 +53,7 @@ async def member(
     await member.go()
     await expect(member.page.get_by_role("button", name="Sign out")).to_be_visible()
     await expect(titles(member)).to_have_count(SEEDED)
+    await member.is_alone()
     yield member
     await member.leave()
 
@@ -535,8 +528,8 @@ async def test_the_log_shows_what_went_both_ways(visitor):
     await expect(received.first).to_contain_text("hello")
     # What was asked in one turn went out as one frame.
     await expect(sent.first).to_contain_text("GET /api/session/")
-    await expect(sent.first).to_contain_text("GET /api/snippets/")
-    await expect(sent.last).to_contain_text("GET /api/snippets/2/")
+    await expect(sent.first).to_contain_text("SUBSCRIBE /api/snippets/")
+    await expect(sent.last).to_contain_text("SUBSCRIBE /api/snippets/2/")
     await expect(received.last.locator(".status")).to_have_text("200")
     await expect(received.last).to_contain_text(re.compile(r"\d+ ms"))
     await expect(received.last).to_contain_text(re.compile(r"\d+(\.\d)? K?B"))

@@ -1,10 +1,11 @@
-"""Settings of the demo: an ordinary Django + REST framework project, and one line about WebSockets.
+"""Settings of the demo: an ordinary Django + REST framework project, and a few lines about WebSockets.
 
-That line is `"wsrequest"` in INSTALLED_APPS, and even it is only for the system checks. The socket itself comes with
-`demo.asgi`. Everything else, such as middleware, sessions, permissions and the URLconf, is what the same project
-would have without it.
+These are `"wsrequest"` in INSTALLED_APPS, and WSREQUEST at the end: who is here, and who carries events. The socket
+itself comes with `demo.asgi`. Everything else, such as middleware, sessions, permissions and the URLconf, is what the
+same project would have without it.
 
-Environment: DEMO_DB (path of the SQLite file), DEMO_HOSTS (more host names, separated by commas), DEMO_SECRET_KEY.
+Environment: DEMO_DB (path of the SQLite file), DEMO_HOSTS (more host names, separated by commas), DEMO_SECRET_KEY, and
+WSREQUEST_BROKER_URL (redis://... of a Redis or Valkey, which several processes and `manage.py wspublish` share).
 """
 
 from __future__ import annotations
@@ -93,6 +94,20 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 20,
 }
+
+WSREQUEST = {
+    "TOPICS": {
+        # Who has the list open, and who reads this snippet just now.
+        "/api/snippets/*": {"PRESENCE": True, "PRESENCE_INFO": "snippets.presence.introduce"},
+    },
+}
+if BROKER_URL := os.environ.get("WSREQUEST_BROKER_URL"):
+    WSREQUEST["BROKERS"] = {
+        "default": {
+            "BACKEND": "wsrequest.push.brokers.redis.RedisBroker",
+            "OPTIONS": {"url": BROKER_URL},
+        },
+    }
 
 LOGGING = {
     "version": 1,

@@ -1,9 +1,10 @@
-"""The API, and the page that uses it. Nothing here knows of WebSockets."""
+"""The API, and the page that uses it. Nothing here knows of WebSockets; what subscribers hear is in `news`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
@@ -64,4 +65,5 @@ class IndexView(TemplateView):
     """The page. Everything that moves on it comes over the socket."""
 
     template_name = "snippets/index.html"
-    extra_context = {"languages": LANGUAGES}
+    # A terminal is another process: it reaches this page only through a broker that they share.
+    extra_context = {"languages": LANGUAGES, "terminal": bool(settings.BROKER_URL)}

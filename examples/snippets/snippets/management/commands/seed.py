@@ -1,4 +1,4 @@
-"""`manage.py seed`: the demo account, and a few snippets to look at."""
+"""`manage.py seed`: the demo accounts, and a few snippets to look at."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from snippets.samples import SAMPLES
 
 
 class Command(BaseCommand):
-    """Make the user `demo` (password `demo`), and fill an empty table of snippets. Safe to run again."""
+    """Make the users `demo` and `grace`, and fill an empty table of snippets. Safe to run again."""
 
-    help = "Make the user demo/demo, and put sample snippets into an empty table."
+    help = "Make the users demo/demo and grace/grace, and put sample snippets into an empty table."
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
         """Do both, and say what was there already."""
         owners = {"demo": self.make_user("demo", "demo"), "ada": self.make_user("ada", None)}
+        self.make_user("grace", "grace")  # for a second browser
         if Snippet.objects.exists():
             self.stdout.write("The demo account is demo/demo; snippets are there already.")
             return

@@ -3,12 +3,16 @@
 import { $, h, toast } from "./dom.js";
 import { SnippetList } from "./list.js";
 import { FrameLog } from "./log.js";
+import { readersSentence, showPeople } from "./people.js";
 import { Socket } from "./socket.js";
-import { problem, showEditor, showIntro, showLoading, showMessage, showSnippet } from "./views.js";
+import { problem, showEditor, showIntro, showLoading, showMessage, showReaders, showSnippet } from "./views.js";
 
 const socket = new Socket("/ws/");
-const list = new SnippetList(socket);
 new FrameLog(socket);
+const list = new SnippetList(socket, {
+  announced: (text) => toast(text, "announcement"),
+  met: (members) => showPeople(members, socket.connection),
+});
 
 // --- the session: who the server takes this connection for ---------------------------------------------
 
@@ -45,25 +49,62 @@ async function route() {
   list.select(id ?? null);
   $("#columns").dataset.view = path === "/" ? "home" : "snippet";
   try {
-    if (id) await openSnippet(id, Boolean(editing), signal);
+    if (id && editing) await openEditor(id, signal);
+    else if (id) await openSnippet(id, signal);
     else if (path === "/new") openNew();
     else showIntro({ user, signIn });
   } catch (error) {
     if (error.name === "AbortError") return;
     showMessage("That did not work", error.message, h("button", { type: "button", class: "button", onclick: route }, "Try again"));
   }
+  retitle();
+}
+
+function retitle() {
   document.title = $("#main h1")?.textContent.replace(/\s+/g, " ").concat(" · Snippets") ?? "Snippets";
 }
 
-async function openSnippet(id, editing, signal) {
+/** Show a snippet for as long as the route is this one, as it is by then; resolve when there is something to see. */
+function openSnippet(id, signal) {
+  showLoading();
+  return new Promise((resolve) => {
+    let shown = null;
+    let readers = "";
+    const subscription = socket.subscribe(`/api/snippets/${id}/`, {
+      state: (snippet) => {
+        display(snippet, { changed: shown !== null && shown.updated !== snippet.updated });
+        shown = snippet;
+        showReaders(readers);
+        retitle();
+        resolve();
+      },
+      presence: (members) => showReaders((readers = readersSentence(members, socket.connection))),
+      end: (answer) => {
+        if (removing !== id) showGone(answer, shown);
+        retitle();
+        resolve();
+      },
+    });
+    signal.addEventListener("abort", () => (subscription.close(), resolve()), { once: true });
+  });
+}
+
+const display = (snippet, { changed = false } = {}) =>
+  showSnippet(snippet, { label: (language) => list.label(language), remove, changed });
+
+function showGone(answer, shown) {
+  const home = h("a", { class: "button", href: "#/" }, "All snippets");
+  if (answer.status !== 404) showMessage("That did not work", problem(answer), home);
+  else if (shown) showMessage("This snippet is gone", `Somebody has just deleted “${shown.title}”.`, home);
+  else showMessage("No such snippet", "It may have been deleted.", home);
+}
+
+async function openEditor(id, signal) {
   showLoading();
   const answer = await socket.request("GET", `/api/snippets/${id}/`, { signal });
-  const snippet = answer.data;
-  const home = h("a", { class: "button", href: "#/" }, "All snippets");
-  if (answer.status === 404) showMessage("No such snippet", "It may have been deleted.", home);
-  else if (!answer.ok) showMessage("That did not work", problem(answer), home);
-  else if (editing && snippet.may_edit) edit(snippet);
-  else showSnippet(snippet, { label: (language) => list.label(language), remove });
+  if (!answer.ok) showGone(answer, null);
+  else if (answer.data.may_edit) edit(answer.data);
+  else display(answer.data);
 }
 
 function openNew() {
@@ -84,7 +125,6 @@ function edit(snippet) {
     if (answer.ok) {
       toast(snippet ? "Saved." : "Created.");
       location.hash = `#/${answer.data.id}`;
-      list.refresh();
     } else if (answer.status === 403) {
       await refreshSession();
     }
@@ -93,6 +133,8 @@ function edit(snippet) {
   showEditor(socket, snippet, { save, cancelTo: snippet ? `#/${snippet.id}` : "#/" });
 }
 
+let removing = null; // the id of the snippet that this page deletes: it needs not be told
+
 function remove(snippet) {
   const dialog = $("#delete-dialog");
   $("#delete-name").textContent = snippet.title;
@@ -100,6 +142,7 @@ function remove(snippet) {
   dialog.showModal();
   dialog.onclose = async () => {
     if (dialog.returnValue !== "delete") return;
+    removing = String(snippet.id);
     try {
       const answer = await socket.request("DELETE", `/api/snippets/${snippet.id}/`);
       if (!answer.ok && answer.status !== 404) return toast(problem(answer), "error");
@@ -107,8 +150,9 @@ function remove(snippet) {
       location.hash = "#/";
     } catch (error) {
       toast(error.message, "error");
+    } finally {
+      removing = null;
     }
-    list.refresh();
   };
 }
 
@@ -130,11 +174,8 @@ socket.addEventListener("state", ({ detail: { state, delay } }) => {
   } else {
     say(WORDS[state]);
   }
-  // A new connection may speak for another user, and much may have changed: ask for both, in one frame.
-  if (state === "open") {
-    refreshSession().catch(() => {}); // lost once more: the next connection asks again
-    list.refresh();
-  }
+  // A new connection may speak for another user: ask, in one frame with the subscriptions that are made again.
+  if (state === "open") refreshSession().catch(() => {}); // lost once more: the next connection asks again
 });
 
 // --- the rest of the page ------------------------------------------------------------------------------

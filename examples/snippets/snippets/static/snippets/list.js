@@ -1,6 +1,8 @@
-// The list on the left: rows, search, further pages.
+// The list on the left: rows that change by themselves, search, further pages.
 
 import { $, ago, h, toast } from "./dom.js";
+
+const LIST = "/api/snippets/";
 
 export class SnippetList {
   #socket;
@@ -13,8 +15,15 @@ export class SnippetList {
   #selected = null;
   #labels = new Map([...$("#editor").content.querySelectorAll("option")].map((o) => [o.value, o.textContent]));
 
-  constructor(socket) {
+  /** `announced(text)` and `met(members)` are told what else is heard of the list. */
+  constructor(socket, { announced, met }) {
     this.#socket = socket;
+    socket.subscribe(LIST, {
+      state: (data) => (this.#isWhole ? this.#show(data) : this.refresh()),
+      event: (name, data) => (name === "announcement" ? announced(String(data)) : this.#changed(name, data)),
+      presence: met,
+      end: ({ status }) => toast(`The list was answered ${status}.`, "error"),
+    });
     this.#search.addEventListener("input", () => this.refresh());
     this.#more.addEventListener("click", () => this.#load(this.#next, undefined, true));
   }
@@ -27,7 +36,25 @@ export class SnippetList {
   /** Ask for the first page again. */
   refresh() {
     const search = this.#search.value.trim();
-    return this.#load("/api/snippets/", search ? { search } : undefined);
+    return this.#load(LIST, search ? { search } : undefined);
+  }
+
+  /** Whether the rows are those that the subscription is about: neither searched, nor on their way. */
+  get #isWhole() {
+    return !this.#search.value.trim() && !this.#loading;
+  }
+
+  /** Somebody has written: in this page, in another one, or from a shell. */
+  #changed(name, snippet) {
+    if (!this.#isWhole) return this.refresh();
+    this.#rows.querySelector(`[data-id="${snippet.id}"]`)?.parentElement.remove();
+    if (name !== "deleted") {
+      const row = this.#row(snippet);
+      row.classList.add("fresh");
+      this.#rows.prepend(row);
+      this.select(this.#selected);
+    }
+    this.#showEmpty();
   }
 
   /** Mark the row of the snippet that is shown beside the list. */
@@ -50,18 +77,28 @@ export class SnippetList {
     } catch (error) {
       if (error.name !== "AbortError") toast(error.message, "error");
     } finally {
-      if (loading === this.#loading) this.#rows.removeAttribute("aria-busy");
+      if (loading === this.#loading) {
+        this.#loading = null;
+        this.#rows.removeAttribute("aria-busy");
+      }
     }
   }
 
   #show({ results, next }, append) {
-    const rows = results.map((snippet) => this.#row(snippet));
+    // A row that was written meanwhile has pushed others onto the next page.
+    const known = (id) => append && this.#rows.querySelector(`[data-id="${id}"]`);
+    const rows = results.filter(({ id }) => !known(id)).map((snippet) => this.#row(snippet));
+    this.#rows.removeAttribute("aria-busy");
     if (append) this.#rows.append(...rows);
     else this.#rows.replaceChildren(...rows);
     this.select(this.#selected);
     // The API gives whole addresses; a message's url has no domain.
     this.#next = next && new URL(next).pathname + new URL(next).search;
     this.#more.hidden = !this.#next;
+    this.#showEmpty();
+  }
+
+  #showEmpty() {
     this.#empty.hidden = this.#rows.children.length > 0;
     this.#empty.replaceChildren(...this.#nothing());
   }

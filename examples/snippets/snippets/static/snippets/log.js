@@ -4,6 +4,7 @@ import { $, h, icon } from "./dom.js";
 
 const KEPT = 300; // rows
 const SHOWN = 20_000; // characters of one frame
+const PRESENCE = new Set(["join", "leave"]);
 const encoder = new TextEncoder();
 const TOKENS = /("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
 
@@ -52,7 +53,7 @@ export class FrameLog {
     const method = String(message.method ?? "GET").toUpperCase();
     const url = message.url ?? "(no url)";
     // Of a GET, an object is the query string.
-    const query = method === "GET" && message.data ? `?${new URLSearchParams(message.data)}` : "";
+    const query = ["GET", "SUBSCRIBE"].includes(method) && message.data ? `?${new URLSearchParams(message.data)}` : "";
     if (message.id !== undefined) this.#asked.set(message.id, { what: `${method} ${url}${query}`, at: now });
     return line(h("span", {}, h("b", { class: "method" }, method), ` ${url}`, h("span", { class: "query" }, query)));
   }
@@ -61,15 +62,23 @@ export class FrameLog {
     if ("pong" in message) return line("pong", "muted");
     if ("control" in message) return line(message.control, "muted");
     const asked = this.#asked.get(message.id);
-    if (!message.more && !("chunk" in message)) this.#asked.delete(message.id);
+    if ("event" in message) return this.#describeEvent(message, asked);
+    if (message.subscription && asked) asked.since = now; // what comes next was not asked for
+    else if (!message.more && !("chunk" in message)) this.#asked.delete(message.id);
     const what = asked?.what ?? message.data?.error ?? "";
     const status = message.status ?? (message.end ? "end" : "chunk");
-    const took = asked && `${Math.max(1, Math.round(now - asked.at))} ms`;
+    const took = asked && !(message.end && asked.since) && `${Math.max(1, Math.round(now - asked.at))} ms`;
     return line(
       h("span", {}, h("b", { class: `status s${String(status)[0]}` }, String(status)), ` ${what}`),
       "",
       took,
     );
+  }
+
+  #describeEvent({ event, data, offset }, asked) {
+    const url = asked?.what.split(" ")[1] ?? "";
+    const who = PRESENCE.has(event) ? ` ${data?.info?.name ?? "guest"}` : "";
+    return line(h("span", {}, h("b", { class: "event" }, event), `${who} ${url}`), "", offset === undefined ? null : `#${offset}`);
   }
 
   #pause(paused) {

@@ -4,14 +4,23 @@
 //   socket.open();
 //   const { ok, status, data } = await socket.request("GET", "/api/snippets/", { data: { search: "x" } });
 //
+//   const subscription = socket.subscribe("/api/snippets/", {
+//     state(data) {},           // what a GET answers: at first, and whenever it has to be replaced as a whole
+//     event(name, data) {},     // what was published, in order, also what was missed while there was no connection
+//     presence(members) {},     // who is there, where the project has that: [{connection, user, info}, ...]
+//     end({ status, data }) {}, // the url said no, or says so by now; nothing more comes
+//   });
+//   subscription.close();
+//
 // A promise is fulfilled with whatever Django answered, a 404 or a 500 too. It is rejected with ConnectionLost
 // where no answer can come any more, and with an AbortError where its signal was aborted. What is asked while
-// there is no connection waits for the next one.
+// there is no connection waits for the next one. A subscription lives on over any number of connections.
 //
 // Events: "state" {state, code, delay} where state is connecting, open, waiting (delay: ms until the next try),
 // idle or closed (it will not try again by itself); "frame" {direction: "sent" | "received", text, messages}.
 
 const SUBPROTOCOL = "wsrequest.v1.json";
+const PRESENCE = new Set(["join", "leave"]);
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const BACK_OFF = { base: 500, ceiling: 30_000 }; // ms
 const SETTLED_AFTER = 10_000; // ms: a connection that lived so long was a good one, and the back-off starts afresh
@@ -34,10 +43,12 @@ export function afterClose(code) {
 
 export class Socket extends EventTarget {
   state = "closed";
+  connection = null; // the server's name for it
   #url;
   #webSocket = null;
   #lastId = 0;
   #pending = new Map(); // id -> {message, resolve, reject, at, sent, chunks}
+  #subscriptions = new Map(); // id -> {message, on, position, members, sent}
   #outbox = []; // messages of this turn, which go out as one frame
   #flushing = false;
   #failures = 0;
@@ -74,9 +85,19 @@ export class Socket extends EventTarget {
       if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener("abort", () => this.#cancel(id, signal.reason), { once: true });
       this.#pending.set(id, { message, resolve, reject, sent: false });
-      if (this.state === "open" && this.#goaway === null) this.#post(id);
+      if (this.#mayAsk) this.#post(id);
       else if (this.state === "idle") this.open();
     });
+  }
+
+  /** Have what a url answers, and hear what is published to it; the handlers are those above. */
+  subscribe(url, { data, ...on }) {
+    const id = ++this.#lastId;
+    const message = { id, method: "SUBSCRIBE", url, data, presence: on.presence && true };
+    this.#subscriptions.set(id, { message, on, position: undefined, members: new Map(), sent: false });
+    if (this.#mayAsk) this.#follow(id);
+    else if (this.state === "idle") this.open();
+    return { close: () => this.#unsubscribe(id) };
   }
 
   /** Send a text as it is: no id is given to it, and its answer shows in the "frame" events only. */
@@ -87,11 +108,29 @@ export class Socket extends EventTarget {
 
   // --- sending ---------------------------------------------------------------------------------------
 
+  get #mayAsk() {
+    return this.state === "open" && this.#goaway === null;
+  }
+
   #post(id) {
     const entry = this.#pending.get(id);
     entry.sent = true;
     entry.at = performance.now();
     this.#enqueue(entry.message);
+  }
+
+  /** With the position of the last event that came, if there was one: what was missed since then follows. */
+  #follow(id) {
+    const subscription = this.#subscriptions.get(id);
+    if (!subscription || subscription.sent || !this.#mayAsk) return;
+    subscription.sent = true;
+    this.#enqueue({ ...subscription.message, since: subscription.position });
+  }
+
+  #unsubscribe(id) {
+    const sent = this.#subscriptions.get(id)?.sent;
+    this.#subscriptions.delete(id);
+    if (sent) this.#enqueue({ cancel: id });
   }
 
   /** Whatever is said in one turn of the event loop goes out as one frame. */
@@ -142,16 +181,60 @@ export class Socket extends EventTarget {
       if (message.control === "hello") this.#greeted(message.data);
       else if (message.control === "goaway") this.#goaway = message.data.delay * 1000;
       else if (this.#pending.has(message.id)) this.#answered(this.#pending.get(message.id), message);
+      else if (this.#subscriptions.has(message.id)) this.#heard(this.#subscriptions.get(message.id), message);
     }
   }
 
-  #greeted({ heartbeat }) {
+  #greeted({ connection, heartbeat }) {
+    this.connection = connection;
     this.#heartbeat = heartbeat * 1000;
     this.#goaway = null;
     this.#openedAt = Date.now();
     this.#setState("open");
     this.#restPing();
     for (const [id, entry] of this.#pending) if (!entry.sent) this.#post(id);
+    for (const id of this.#subscriptions.keys()) this.#follow(id);
+  }
+
+  #heard(subscription, message) {
+    const { event, data } = message;
+    if (message.status) this.#told(subscription, message);
+    else if (PRESENCE.has(event)) this.#met(subscription, event, data);
+    else if (event === "replace") {
+      // After a loss it has the position from which on events follow again.
+      if (message.epoch !== undefined) subscription.position = { epoch: message.epoch, offset: message.offset };
+      subscription.on.state?.(data);
+    } else if (event !== "lost") {
+      subscription.position.offset = message.offset;
+      subscription.on.event?.(event, data);
+    }
+  }
+
+  /** The answer to SUBSCRIBE, or the end. */
+  #told(subscription, { id, status, headers, data, subscription: begun }) {
+    if (begun) {
+      subscription.position = { epoch: begun.epoch, offset: begun.offset };
+      if (!begun.recovered) subscription.on.state?.(data); // else the events that were missed follow
+      subscription.members = new Map(begun.presence?.map((member) => [member.connection, member]));
+      this.#showMembers(subscription);
+    } else if (status === 503) {
+      // The server is about to leave, or what carries its events is away: on the next connection, or in a while.
+      subscription.sent = false;
+      if (data?.code !== "going_away") setTimeout(() => this.#follow(id), 1000 * (headers?.["retry-after"] ?? 5));
+    } else {
+      this.#subscriptions.delete(id);
+      subscription.on.end?.({ status, data });
+    }
+  }
+
+  #met(subscription, event, member) {
+    if (event === "join") subscription.members.set(member.connection, member);
+    else subscription.members.delete(member.connection);
+    this.#showMembers(subscription);
+  }
+
+  #showMembers({ on, members }) {
+    on.presence?.([...members.values()]);
   }
 
   #answered(entry, message) {
@@ -197,6 +280,7 @@ export class Socket extends EventTarget {
     clearTimeout(this.#timers.pong);
     this.#timers.pong = 0;
     this.#settlePending();
+    for (const subscription of this.#subscriptions.values()) subscription.sent = false;
 
     const next = afterClose(code);
     if (next === "stay") {

@@ -30,7 +30,8 @@ export function showMessage(title, text, ...actions) {
   );
 }
 
-export function showSnippet(snippet, { label, remove }) {
+/** `changed`: it has just become another one than was shown before. */
+export function showSnippet(snippet, { label, remove, changed }) {
   const copy = async () => {
     await navigator.clipboard.writeText(snippet.code);
     toast("Copied.");
@@ -39,13 +40,13 @@ export function showSnippet(snippet, { label, remove }) {
   main.replaceChildren(
     h(
       "article",
-      { class: "snippet" },
+      { class: changed ? "snippet changed" : "snippet" },
       backLink(),
       h(
         "header",
         {},
         h("h1", { tabindex: "-1" }, snippet.title),
-        h("p", { class: "meta" }, h("span", { class: "tag", "data-language": snippet.language }, label(snippet.language)), `by ${owner} · changed `, ago(snippet.updated)),
+        h("p", { class: "meta" }, h("span", { class: "tag", "data-language": snippet.language }, label(snippet.language)), `by ${owner} · changed `, ago(snippet.updated), h("span", { class: "readers", role: "status" })),
         h(
           "div",
           { class: "actions" },
@@ -59,6 +60,11 @@ export function showSnippet(snippet, { label, remove }) {
       !snippet.may_edit && h("p", { class: "hint" }, `Only ${owner === "nobody" ? "staff" : owner} may change this snippet.`),
     ),
   );
+}
+
+/** Say who reads the snippet that is shown; "" for nobody else. */
+export function showReaders(sentence) {
+  $(".readers", main)?.replaceChildren(sentence);
 }
 
 /** Show the form; `save(fields)` gives an answer of the API, or throws. Resolve when it was accepted. */
