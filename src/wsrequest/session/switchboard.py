@@ -24,6 +24,10 @@ class Switchboard:
         # Half of the threads at most: requests must not wait for what nobody has asked for.
         self.reruns = Reruns(max(1, workers // 2), lambda: get_settings().reauthorize_interval)
 
+    async def close(self) -> None:
+        """Give back what brokers are heard by; the loop is about to end."""
+        await self.hub.close()
+
     def _heard(self, word: Word) -> None:
         if isinstance(word, Noticed):
             for member in self._members(word):
@@ -45,6 +49,13 @@ class Switchboard:
 
 
 _switchboards: WeakKeyDictionary[PoolRunner, Switchboard] = WeakKeyDictionary()
+
+
+async def close_switchboard(runner: PoolRunner) -> None:
+    """The runner's event loop is about to end: hear no broker any more."""
+    switchboard = _switchboards.pop(runner, None)
+    if switchboard is not None:
+        await switchboard.close()
 
 
 def switchboard_of(runner: PoolRunner) -> Switchboard:

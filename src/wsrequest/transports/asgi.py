@@ -19,6 +19,7 @@ from wsrequest.protocol.tokens import TOKEN_ENTRY
 from wsrequest.session.observer import tell_of_refusal
 from wsrequest.session.session import Session
 from wsrequest.session.shutdown import shutdown
+from wsrequest.session.switchboard import close_switchboard
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -46,10 +47,22 @@ class ASGIApplication:
             except OSError:
                 pass
         elif scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._live(receive, send)
         else:
             # Its stubs ask for a dict where ASGI promises a mutable mapping.
             await self._http(scope, receive, send)  # type: ignore[arg-type]
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The lifespan protocol, as far as connections are concerned."""
+        while True:
+            kind = (await receive())["type"]
+            if kind == "lifespan.shutdown":
+                await shutdown.lifespan_ends()
+                if self._runner is not None:
+                    await close_switchboard(self._runner)
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                return
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Session | None:
         """The session of a connection that was accepted."""
@@ -152,13 +165,3 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
     offered = (name for name in scope.get("subprotocols") or () if not name.startswith(TOKEN_ENTRY))
     await send({"type": "websocket.accept", "subprotocol": next(offered, None)})
     await send({"type": "websocket.close", "code": refusal.close_code, "reason": str(refusal)})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        kind = (await receive())["type"]
-        if kind == "lifespan.shutdown":
-            await shutdown.lifespan_ends()
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
