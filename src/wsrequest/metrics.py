@@ -82,6 +82,7 @@ INSTRUMENTS = (
     Instrument("worker_threads_leased", "gauge", "Threads that one request has to itself"),
     Instrument("worker_jobs_waiting", "gauge", "Jobs that wait for a thread"),
     Instrument("publish_failures", "counter", "What a broker did not take after a commit"),
+    Instrument("slow_consumers", "counter", "Events for which a client had no room", ("policy",)),
 )
 
 

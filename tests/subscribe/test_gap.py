@@ -679,8 +679,13 @@ class Subscriptions(RuleBasedStateMachine):
                     self.seen[line.topics[number]] = follower.epoch, follower.offset
 
     def teardown(self) -> None:
-        if not hasattr(self, "loop"):
-            return
+        if hasattr(self, "loop"):
+            try:
+                self._end()
+            finally:
+                self.loop.close()
+
+    def _end(self) -> None:
         world, listener = self.world, self.listener
         for line in self.lines:
             line.reads = True
@@ -709,7 +714,6 @@ class Subscriptions(RuleBasedStateMachine):
         world.assert_empty()
         tasks = asyncio.all_tasks(self.loop)
         assert not tasks, tasks
-        self.loop.close()
 
     def _pass_time(self) -> None:
         for _ in range(12):

@@ -1,40 +1,60 @@
-"""How many subscriptions a connection may have."""
+"""MAX_SUBSCRIPTIONS of one connection."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
 
-from tests.support.memory import MemoryConnection, connection
-
-ERROR = "This connection has as many subscriptions as it may have; cancel one first."
-
-
-async def subscribe(peer: MemoryConnection, name: str) -> Any:
-    peer.transport.push({"id": name, "method": "SUBSCRIBE", "url": f"/thing/{name}/"})
-    return await peer.transport.pull()
+from tests.subscribe.test_subscribe import pulled, subscribe
+from tests.subscribe.urls import asked, state
+from tests.support.memory import connection
+from wsrequest import apublish
 
 
-@pytest.mark.parametrize("most", [1, 3])
-async def test_subscriptions(settings: Settings, most: int) -> None:
-    settings.WSREQUEST = {"MAX_SUBSCRIPTIONS": most}
-    async with connection() as peer, connection() as another:
-        for number in range(most):
-            answer = await subscribe(peer, f"s{number}")
-            assert (answer["status"], "subscription" in answer) == (200, True)
-        refused = await subscribe(peer, "one-more")
-        assert (refused["id"], refused["status"]) == ("one-more", 429)
-        assert refused["data"] == {"error": ERROR, "code": "too_many_subscriptions"}
-        # It is a limit of the connection, and of subscriptions.
-        assert (await subscribe(another, "s0"))["status"] == 200
-        peer.transport.push({"id": "one-more", "url": "/thing/a/"})
-        assert (await peer.transport.pull())["status"] == 200
-        # One that has ended makes room, and so does one that was never begun.
-        peer.transport.push({"cancel": "s0"})
-        assert (await peer.transport.pull())["end"] is True
-        peer.transport.push({"id": "no", "method": "SUBSCRIBE", "url": "/moved/"})
-        assert (await peer.transport.pull())["status"] == 302
-        assert (await subscribe(peer, "one-more"))["status"] == 200
-        assert (await subscribe(peer, "s0"))["status"] == 429
+@pytest.fixture(autouse=True)
+def three(project: None, settings: Settings) -> None:
+    settings.WSREQUEST = {"MAX_SUBSCRIPTIONS": 3}
+
+
+async def test_at_the_limit_and_one_past_it() -> None:
+    async with connection() as peer:
+        for number in (1, 2, 3):
+            assert (await subscribe(peer, "/thing/a/", id=number))["status"] == 200
+        refusal = await subscribe(peer, "/thing/b/", id=4)
+        assert (refusal["id"], refusal["status"]) == (4, 429)
+        assert refusal["data"]["code"] == "too_many_subscriptions"
+        assert asked == {"a": 3}  # it was not asked for
+        peer.transport.push({"id": 4, "url": "/thing/b/"})  # requests are another matter
+        assert (await pulled(peer, 1))[0]["status"] == 200
+        peer.transport.push({"cancel": 2})
+        assert (await pulled(peer, 1))[0]["status"] == 499
+        assert (await subscribe(peer, "/thing/b/", id=4))["status"] == 200
+        assert (await subscribe(peer, "/thing/b/", id=2))["status"] == 429
+        await apublish("/thing/b/", "to one")
+        (event,) = await pulled(peer, 1)
+        assert event["id"] == 4
+
+
+async def test_all_of_one_frame_count() -> None:
+    async with connection() as peer:
+        peer.transport.push(
+            *({"id": n, "method": "SUBSCRIBE", "url": f"/thing/{n}/"} for n in range(1, 6))
+        )
+        answers = {answer["id"]: answer["status"] for answer in await pulled(peer, 5)}
+        assert answers == {1: 200, 2: 200, 3: 200, 4: 429, 5: 429}
+
+
+async def test_one_that_was_refused_or_has_ended_does_not_count() -> None:
+    state["gone status"] = 410
+    async with connection() as peer:
+        for number in range(1, 8):
+            assert (await subscribe(peer, "/thing/gone/", id=number))["status"] == 410
+        for number in (1, 2, 3):
+            assert (await subscribe(peer, "/thing/a/", id=number))["status"] == 200
+
+
+async def test_each_connection_has_its_own() -> None:
+    async with connection() as one, connection() as other:
+        for peer in (one, other):
+            for number in (1, 2, 3):
+                assert (await subscribe(peer, "/thing/a/", id=number))["status"] == 200
