@@ -16,6 +16,7 @@ from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.metrics import metrics_in_force
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import TOKEN_ENTRY
+from wsrequest.push.brokers import broker_of
 from wsrequest.session.observer import tell_of_refusal
 from wsrequest.session.session import Session
 from wsrequest.session.shutdown import shutdown
@@ -128,10 +129,13 @@ class ASGITransport:
 
 
 def _load() -> None:
-    """Import the URLconf, and every view with it, and what measures: left to the first request, it would hold up the
-    loop."""
+    """Import the URLconf, and every view with it, what measures, and the brokers: left to the first request, it would
+    hold up the loop."""
     any_view_is_async()
-    metrics_in_force(get_settings())
+    settings = get_settings()
+    metrics_in_force(settings)
+    for alias in settings.brokers:
+        broker_of(alias)
 
 
 def _handshake(scope: Scope) -> Handshake:
