@@ -362,6 +362,50 @@ async def test_what_crossed_the_goaway_is_asked_again(member, middleman):
     await expect(heading(member)).to_have_text("Two themes, one rule")
 
 
+async def test_a_subscription_that_can_not_be_had_just_now_is_asked_for_again(member, middleman):
+    middleman.deaf = True
+    await member.page.get_by_role("link", name="Two themes").click()
+    asked = await middleman.hear(DETAIL)
+    refusal = {
+        "status": 503,
+        "headers": {"retry-after": "3"},
+        "data": {"code": "broker_unavailable"},
+    }
+    middleman.lines[-1].send(json.dumps({"id": asked["id"], **refusal}))
+    await expect(frames(member).locator(".s5")).to_have_text(["503"])
+    middleman.deaf = False
+    await member.page.clock.run_for(2_900)
+    await expect(heading(member)).to_have_count(0)
+    await member.page.clock.run_for(200)
+    await expect(heading(member)).to_have_text("Two themes, one rule")
+
+
+async def test_after_a_loss_it_goes_on_from_the_new_state(member, middleman):
+    """A `lost` asks for nothing; the `replace` has the state, and the position to come back with."""
+    first = next(text for text in middleman.said if "SUBSCRIBE" in text)
+    (asked,) = [each for each in json.loads(first) if each.get("method") == "SUBSCRIBE"]
+    row = {
+        "id": 1,
+        "title": "All that is left",
+        "language": "go",
+        "owner": None,
+        "updated": "2001-01-01",
+    }
+    state = {"results": [row], "next": None}
+    for message in (
+        {"event": "lost", "data": {"from": 1, "to": None, "why": "epoch"}},
+        {"event": "replace", "data": state, "rev": 1, "epoch": "another", "offset": 41},
+        {"event": "created", "data": {**row, "id": 2, "title": "And one more"}, "offset": 42},
+    ):
+        middleman.lines[-1].send(json.dumps({"id": asked["id"], **message}))
+    await expect(titles(member)).to_have_text(["And one more", "All that is left"])
+    await middleman.cut(4200)
+    await member.page.clock.run_for(1_000)
+    await middleman.hear('"since":{"epoch":"another","offset":42}')
+    # Which the real server does not know: so the state that it answers is the truth.
+    await expect(titles(member)).to_have_count(SEEDED)
+
+
 async def test_it_comes_back_with_the_next_thing_to_say(member, middleman):
     await middleman.cut(4011)
     await expect(member.page.locator("#connection-text")).to_have_text("Idle")
