@@ -22,6 +22,9 @@ class Ear(MemoryListener):
 
     #: Whether nothing reaches the broker, nor comes from it.
     away = False
+    #: Whether only the list can't be read; and how often it was asked for.
+    is_mute = False
+    refused = 0
     #: Whoever reads the list waits for it, before and after looking.
     before: asyncio.Event | None = None
     after: asyncio.Event | None = None
@@ -71,6 +74,9 @@ class Ear(MemoryListener):
 
     async def members(self, topic: str) -> Mapping[str, bytes]:
         await self._reach()
+        if self.is_mute:
+            self.refused += 1
+            raise BrokerUnavailable
         if self.before is not None:
             await self.before.wait()
         found = await super().members(topic)

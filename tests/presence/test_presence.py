@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from msgspec import Raw
@@ -22,19 +23,30 @@ from wsrequest.push.brokers import broker_of
 from wsrequest.push.members import Member, encoded_member
 from wsrequest.push.presence import LEASE
 from wsrequest.session.shutdown import drain
+from wsrequest.session.switchboard import switchboard_of
 
 __all__ = ["database", "tables"]
 
 ROOM = "/rooms/1/"
 
 
+#: What came in a frame with what was waited for.
+_left: WeakKeyDictionary[MemoryConnection, list[Any]] = WeakKeyDictionary()
+
+
 async def pulled(peer: MemoryConnection, number: int = 1) -> list[Any]:
-    messages: list[Any] = []
+    """The next messages."""
+    messages = _left.pop(peer, [])
     while len(messages) < number:
         frame = await peer.transport.pull()
         messages += frame if isinstance(frame, list) else [frame]
-    assert len(messages) == number, messages
-    return messages
+    _left[peer] = messages[number:]
+    return messages[:number]
+
+
+def more(peer: MemoryConnection) -> list[Any]:
+    """Whatever else has come."""
+    return _left.pop(peer, []) + peer.transport.pulled()
 
 
 async def ask(peer: MemoryConnection, url: str, *, id: int | str = "ask", **fields: Any) -> Any:
@@ -83,7 +95,7 @@ async def test_the_state_with_the_answer_and_then_who_comes_and_goes() -> None:
         assert (await pulled(other))[0]["status"] == 499
         await apublish(ROOM, "still there")
         assert (await pulled(one))[0]["data"] == "still there"
-        assert other.transport.pulled() == []
+        assert more(other) == []
 
 
 async def test_who_does_not_ask_is_seen_and_sees_nobody() -> None:
@@ -94,7 +106,7 @@ async def test_who_does_not_ask_is_seen_and_sees_nobody() -> None:
         assert await pulled(one) == [told("join", other)]
         await one.leave()
         await settle()
-        assert other.transport.pulled() == []
+        assert more(other) == []
         assert await apresence(ROOM) == [member(other)]
 
 
@@ -103,7 +115,7 @@ async def test_a_topic_without_presence() -> None:
         for peer in (one, other):
             assert "presence" not in (await subscribe(peer, "/quiet/1/"))["subscription"]
         await settle()
-        assert one.transport.pulled() == []
+        assert more(one) == []
         assert broker_of().members("/quiet/1/") == {}
 
 
@@ -132,7 +144,7 @@ async def test_nothing_follows_the_end() -> None:
         (end,) = await pulled(one)
         assert (end["end"], end["status"]) == (True, 403)
         await settle()
-        assert one.transport.pulled() == []
+        assert more(one) == []
         assert await apresence(ROOM) == []
 
 
@@ -145,7 +157,7 @@ async def test_two_subscriptions_of_one_connection() -> None:
         other.transport.push({"cancel": 1})
         assert (await pulled(other))[0]["end"]
         await settle()
-        assert one.transport.pulled() == []
+        assert more(one) == []
         other.transport.push({"cancel": 2})
         assert await pulled(one) == [told("leave", other)]
 
@@ -158,7 +170,7 @@ async def test_connections_of_one_process() -> None:
         await other.leave()
         assert await pulled(one) == [told("leave", other)]
         await settle()
-        assert one.transport.pulled() == []
+        assert more(one) == []
         assert await apresence(ROOM) == [member(one)]
 
 
@@ -198,7 +210,7 @@ async def messages_until(peer: MemoryConnection, *others: MemoryConnection) -> l
         await pulled(other)
     messages = await pulled(peer)
     await settle()
-    return messages + peer.transport.pulled()
+    return messages + more(peer)
 
 
 async def test_a_url_that_says_no_makes_no_member() -> None:
@@ -374,7 +386,90 @@ async def test_new_credentials_of_the_same_user_are_not_noticed(
         assert (await pulled(other))[0]["status"] == 204
         await until(lambda: len(asked) > before)
         await settle()
-        assert one.transport.pulled() == []
+        assert more(one) == []
+
+
+async def test_another_topic_for_another_user(database: None, slow_checks: None) -> None:
+    """The list of the old one becomes that of the new one, by who goes and who comes."""
+    async with two() as (guest, ann), two() as (one, bystander):
+        await ask(ann, "/enter/ann/")
+        await subscribe(ann, "/own/")
+        await subscribe(guest, "/own/")
+        await subscribe(one, "/own/")
+        await pulled(guest)
+        assert len(await apresence("@of/nobody")) == 2
+        await ask(one, "/enter/ann/")
+        assert await pulled(guest) == [told("leave", one)]
+        user = ann.session.identity
+        assert await pulled(ann) == [told("join", one, user)]
+        there = {guest.session.id: None, one.session.id: None}
+        messages = await pulled(one, 6)
+        changes = [each for each in messages if each["event"] in ("join", "leave")]
+        assert len(changes) == 4
+        for change in changes:
+            connection = change["data"]["connection"]
+            if change["event"] == "leave":
+                assert there.pop(connection) == change["data"]["user"]
+            else:
+                assert connection not in there
+                there[connection] = change["data"]["user"]
+        assert there == {ann.session.id: user, one.session.id: user}
+        await subscribe(bystander, "/own/")
+        assert await pulled(guest) == [told("join", bystander)]
+        await settle()
+        assert more(one) == []
+        assert len(await apresence("@of/ann")) == 2
+
+
+async def test_another_topic_of_which_nothing_can_be_read_at_first(
+    database: None, settings: Settings
+) -> None:
+    brokers = {"default": {"BACKEND": "tests.presence.processes.Broker"}}
+    settings.WSREQUEST = {"TOPICS": TOPICS, "BROKERS": brokers}
+    async with two() as (one, ann):
+        await ask(ann, "/enter/ann/")
+        await subscribe(ann, "/own/")
+        await subscribe(one, "/own/")
+        ear: Any = switchboard_of(one.runner).hub._feed("default").listener
+        ear.is_mute = True
+        await ask(one, "/enter/ann/")
+        await until(lambda: ear.refused > 1)
+        ear.is_mute = False
+        user = ann.session.identity
+        messages = await pulled(one, 5)
+        told_of = [each for each in messages if each["event"] in ("join", "leave")]
+        assert by_connection([each["data"] for each in told_of]) == by_connection(
+            [member(one), member(one, user), member(ann, user)]
+        )
+        assert await pulled(ann) == [told("join", one, user)]
+
+
+async def test_who_was_refused_while_nothing_could_be_read(settings: Settings) -> None:
+    brokers = {"default": {"BACKEND": "tests.presence.processes.Broker"}}
+    settings.WSREQUEST = {"TOPICS": TOPICS, "BROKERS": brokers}
+    async with connection() as one:
+        ear: Any = switchboard_of(one.runner).hub._feed("default").listener
+        ear.is_mute = True
+        answer = await subscribe(one)
+        assert (answer["status"], answer["data"]["code"]) == (503, "broker_unavailable")
+        ear.is_mute = False
+        answer = await subscribe(one)
+        assert answer["subscription"]["presence"] == [member(one)]
+
+
+async def test_a_topic_that_may_not_be_heard_shows_nobody(
+    database: None, slow_checks: None
+) -> None:
+    async with two() as (one, ann):
+        await ask(ann, "/enter/ann/")
+        await subscribe(ann, "/own/")
+        await subscribe(one, "/own/?page=2")
+        closed.add("/own/?page=2")
+        await ask(one, "/enter/ann/")
+        lost, end = await pulled(one, 2)
+        assert (lost["event"], end["end"], end["status"]) == ("lost", True, 403)
+        await settle()
+        assert more(one) == more(ann) == []
 
 
 # --- clients that don't read, and many members -----------------------------------------------------
@@ -493,5 +588,5 @@ async def test_who_goes_away_is_not_seen_again(database: None, slow_checks: None
         await settle()
         gate.open()
         await other.task
-        assert one.transport.pulled() == []
+        assert more(one) == []
         assert await apresence(ROOM) == [member(one)]

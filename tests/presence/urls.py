@@ -42,6 +42,11 @@ def club(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"club": request.GET["of"]})
 
 
+@topic(lambda request: f"@of/{request.user.username or 'nobody'}")
+def own(request: HttpRequest) -> JsonResponse:
+    return room(request, "own")
+
+
 def info(request: HttpRequest) -> Any:
     """What is told of who makes this request."""
     name = request.user.username
@@ -60,6 +65,7 @@ urlpatterns = [
     path("private/<name>/", private),
     path("gate/<name>/", at_gate),
     path("club/", club),
+    path("own/", own),
     path("quiet/<name>/", room),
     path("", include("tests.subscribe.urls")),
 ]

@@ -14,11 +14,12 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from msgspec import UNSET, Raw, UnsetType
 
+from wsrequest.errors import BrokerUnavailable
 from wsrequest.events import encoded_data
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.codec import Codec
-from wsrequest.push.feed import Topic
+from wsrequest.push.feed import AGAIN, Topic
 from wsrequest.push.members import NOTHING, Change, Member, encoded_member
 from wsrequest.push.news import spliced
 from wsrequest.push.presence import Presence, Roster
@@ -49,6 +50,8 @@ class Attendance:
         "_head",
         "_info",
         "_introducing",
+        "_knows",
+        "_looking",
         "_missed",
         "_outbox",
         "_owner",
@@ -91,8 +94,11 @@ class Attendance:
         self._sees = False
         # By connection, what the client knows of those whose changes it was not told yet; None where it knows none.
         self._missed: dict[str, bytes | None] = {}
+        # After a move, until it is told of the differences: what it knows.
+        self._knows: dict[str, bytes] | None = None
         self._room: asyncio.Task[None] | None = None
         self._introducing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
         """It wants to see who is there. Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
@@ -112,7 +118,7 @@ class Attendance:
 
     def enter(self, user: str | None) -> None:
         """The connection is there, as this user's."""
-        if self._goes_away:
+        if self._goes_away or not self._topic.options.presence:
             return
         self.is_there = True
         self._user = user
@@ -122,6 +128,8 @@ class Attendance:
 
     def is_now(self, user: str | None) -> None:
         """The url has said yes to this user: where it was another one before, that one has left."""
+        if self._knows is not None and self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_around())
         if self._topic.options.presence_info is None:
             if not self.is_there or user != self._user:
                 self.enter(user)
@@ -163,11 +171,42 @@ class Attendance:
             self._roster.leave(self._connection, self)
             self._roster = None
 
+    def move(self, topic: Topic, presence: Presence, *, wants: bool) -> None:
+        """The subscription hears another topic from now on. Once its url says yes again (:meth:`is_now`), it is there,
+        and where it ``wants`` to see who else is, it is told of the differences."""
+        knows = self._knows
+        if knows is None and wants:
+            knows = {} if self._watched is None else {**self._watched.members}
+            for connection, member in self._missed.items():
+                knows.pop(connection, None)
+                if member is not None:
+                    knows[connection] = member
+        self.leave()
+        self._topic, self._presence, self._knows = topic, presence, knows
+
+    async def _look_around(self) -> None:
+        while self._watched is None:
+            try:
+                await self.prepare()
+            except BrokerUnavailable:
+                self._watched = None
+                await asyncio.sleep(AGAIN)
+        knows, self._knows = self._knows or {}, None
+        self._looking = None
+        there = self._watched.members
+        for connection in knows.keys() | there.keys():
+            if knows.get(connection) != there.get(connection):
+                self._missed[connection] = knows.get(connection)
+        self._sees = True
+        self._catch_up()
+
     def leave(self) -> None:
         """It is over."""
-        for task in (self._room, self._introducing):
+        for task in (self._room, self._introducing, self._looking):
             if task is not None:
                 task.cancel()
+        self._room = self._introducing = self._looking = None
+        self._missed = {}
         self._sees = False  # also not that it has left itself
         if self._watched is not None:
             self._watched.depart(self)
@@ -191,7 +230,10 @@ class Attendance:
         known = self._missed.setdefault(change.connection, before)
         if known == after:
             del self._missed[change.connection]
-        if self._room is None:
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._missed and self._room is None:
             self._room = asyncio.get_running_loop().create_task(self._tell_when_there_is_room())
 
     async def _tell_when_there_is_room(self) -> None:

@@ -132,9 +132,10 @@ class Subscription(Exchange):
             return
         hub.leave(following.topic)
         following.move(topic)
+        if self.attendance is None:
+            self.attendance = self._attendance(topic)
         if self.attendance is not None:
-            self.attendance.leave()
-        self.attendance = self._attendance(topic)
+            self.attendance.move(topic, hub.presence(topic), wants=self.message.presence)
 
     def respond(self, reply: Reply) -> None:
         following = self._following
