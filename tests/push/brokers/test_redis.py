@@ -351,6 +351,36 @@ async def test_it_is_closed_while_it_is_used(server: RedisServer):
     assert failed == []
 
 
+WITHOUT_REDIS = """
+import sys
+sys.modules["redis"] = None
+from django.conf import settings
+BROKER = {"BACKEND": "wsrequest.push.brokers.redis.RedisBroker"}
+settings.configure(INSTALLED_APPS=["wsrequest"], WSREQUEST={"BROKERS": {"default": BROKER}})
+import django
+django.setup()
+from django.core.checks import run_checks
+print([error.msg for error in run_checks() if error.id == "wsrequest.E004"])
+"""
+
+
+def test_redis_is_not_installed():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_REDIS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (
+        (
+            "[\"WSREQUEST['BROKERS']['default'] can't be used: RedisBroker needs redis-py: "
+            "pip install 'django-websocket-request[redis]'\"]\n"
+        ),
+        "",
+    )
+
+
 FORKED = """
 import os, sys, warnings
 from wsrequest.push.brokers.base import Retention

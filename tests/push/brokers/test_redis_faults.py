@@ -17,6 +17,7 @@ from tests.push.brokers.worlds import RedisWorld
 from tests.support.redis_server import REDIS, VALKEY, RedisServer, cluster, eventually
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Broker, Position, Retention
+from wsrequest.push.brokers.redis import RedisBroker
 
 TOPIC = "/orders/42/"
 KEPT = Retention(size=100, ttl=300)
@@ -210,6 +211,25 @@ async def test_memory_runs_out(stage: Stage, broker: Broker, listen: Listen):
     assert after == (before.epoch, 2)
     assert await ear.heard(TOPIC, 2) == [(before, b"1"), (after, b"3")]
     assert ear.told == []
+
+
+@pytest.mark.parametrize("stage", ["valkey", "redis"], indirect=True)
+async def test_the_server_becomes_a_replica(stage: Stage, broker: Broker, listen: Listen):
+    """Another one took over, and the connections still lead to the old one."""
+    listener, _ = await listen(TOPIC)
+    await published(broker, b"1")
+    with RedisServer() as other:
+        await asyncio.to_thread(stage.server.ask, "REPLICAOF", "127.0.0.1", other.port)
+        for refused in (broker.apublish(TOPIC, b"2", KEPT), listener.enter(TOPIC, "a", b"", 60)):
+            with pytest.raises(BrokerUnavailable) as caught:
+                await refused
+            [note] = caught.value.__notes__
+            assert note.endswith("is a replica, which takes no events.")
+        assert isinstance(broker, RedisBroker)
+        assert not broker._client._idle
+        await asyncio.to_thread(stage.server.ask, "REPLICAOF", "NO", "ONE")
+    await published(broker, b"3")
+    assert await listener.enter(TOPIC, "a", b"", 60)
 
 
 async def test_the_loop_is_too_slow_for_the_server(stage: Stage, broker: Broker, listen: Listen):

@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
     if error.name != "redis":
         raise
     raise ImportError(
-        'RedisBroker needs redis-py: pip install "django-websocket-request[redis]"'
+        "RedisBroker needs redis-py: pip install 'django-websocket-request[redis]'"
     ) from error
 from wsrequest.push.brokers.base import Broker, Position, Receiver, Retention
 from wsrequest.push.brokers.redis.names import Names
