@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -15,6 +15,9 @@ class Proxy:
         self.target = target
         self.port = 0
         self.delay = 0.0
+        #: Gives the bytes that a connection may bring its client before it is cut; None for no limit.
+        self.allowance: Callable[[], int] | None = None
+        self.cuts = 0
         self._flows = asyncio.Event()
         self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -53,11 +56,14 @@ class Proxy:
         try:
             with contextlib.suppress(OSError):
                 there, back = await asyncio.open_connection("127.0.0.1", self.target)
-                await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+                left = None if self.allowance is None else self.allowance()
+                await asyncio.gather(self._pass(reader, back), self._pass(there, writer, left))
         finally:
             self._tasks.discard(task)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int | None = None
+    ) -> None:
         self._writers.add(writer)
         try:
             with contextlib.suppress(OSError):
@@ -65,8 +71,13 @@ class Proxy:
                     if self.delay:
                         await asyncio.sleep(self.delay)
                     await self._flows.wait()
-                    writer.write(data)
+                    writer.write(data[:left])
                     await writer.drain()
+                    if left is not None:
+                        left -= len(data)
+                        if left <= 0:
+                            self.cuts += 1
+                            break
         finally:
             self._writers.discard(writer)
             writer.close()
