@@ -110,7 +110,7 @@ async def test_two_subscriptions_of_one_connection() -> None:
         await subscribe(peer, "/thing/a/?page=2", id=2)
         await apublish("/thing/a/", 1)
         assert await pulled(peer, 2) == [
-            {"id": id, "event": "message", "data": 1, "offset": 1} for id in (1, 2)
+            {"id": number, "event": "message", "data": 1, "offset": 1} for number in (1, 2)
         ]
 
 
