@@ -524,6 +524,32 @@ async def test_a_topic_that_nobody_waits_for_any_more_is_closed_once_it_is_open(
     assert line.followers[1].value == 1
 
 
+async def test_those_who_come_back_together_are_read_one_history(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "PAGE_TIME", 0.0)
+    first, follower = await subscribed(world)
+    for _ in range(300):
+        world.publish("/a/")
+    await rest()
+    world.listener.stops = {"page"}
+    lines = [Line(world) for _ in range(20)]
+    for line in lines:
+        line.subscribe(1, "/a/", (follower.epoch, 200))
+    await world.listener.arrived("page")
+    world.listener.let_all_go()
+    await rest()
+    for line in lines:
+        line.read()
+        assert [offset for _, offset in line.followers[1].events] == list(range(201, 301))
+    assert world.listener.histories == 1
+    topic = world.hub._feeds["default"]._topics["/a/"]
+    async with asyncio.timeout(20):
+        while topic._pages:  # noqa: ASYNC110 (a timer forgets them)
+            await asyncio.sleep(0)
+    first.go()
+
+
 async def test_many_topics_after_an_interruption(world: World) -> None:
     names = [f"/{number}/" for number in range(MANY)]
     for name in names:

@@ -37,8 +37,10 @@ PAGE = 256
 #: Events that a topic keeps while it reads what came before them.
 KEPT = 1024
 
-#: Pages of a topic's history that are kept until its next event.
+#: Pages of a topic's history that are kept until its next event, and for so many seconds: those who lost their
+#: connections together come back together.
 PAGES = 64
+PAGE_TIME = 5.0
 
 #: Topics that catch up at once after an interruption.
 CATCHING_UP = 16
@@ -157,6 +159,7 @@ class Topic:
         except BaseException:
             self._pages.pop(after, None)
             raise
+        asyncio.get_running_loop().call_later(PAGE_TIME, self._pages.pop, after, None)
         epoch = page.newest.epoch
         news = [News(self.name, Position(epoch, at), payload) for at, payload in page.entries]
         return Recovered(news, page.newest, page.whole)
