@@ -58,6 +58,8 @@ class Session:
 
     id = "a"
     observer = None
+    subprotocol = JSONCodec.subprotocol
+    leaving = False
 
     def __init__(self, writers: Writers, context: Context | None = None) -> None:
         self.connection = Connection(
@@ -81,7 +83,7 @@ class Session:
         if self.writer is not None:
             self.writer.cancel()
 
-    def written(self, was_full: bool) -> None: ...
+    def written(self) -> None: ...
 
     def forsake(self) -> None:
         self.gone = True

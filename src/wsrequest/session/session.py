@@ -104,7 +104,7 @@ class Session:
         self._close_code: int | None = None
         self.watch = Watch(self.connection, settings, self)
         self._gone = False
-        self._leaving = False
+        self.leaving = False
         self._over = False
         self._subscriptions: Subscriptions | None = None
         #: By whom it is told what is said to connections.
@@ -174,12 +174,12 @@ class Session:
     def go_away(self, delay: float) -> None:
         """Shutting down: tell the client (to come back after ``delay`` seconds), refuse new requests, and close with
         4200 as soon as what is under way has ended."""
-        if self._leaving:
+        if self.leaving:
             return
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("goaway", {"delay": round(delay, 3)}))
         self.connection.leaving = ceil(delay)
-        self._leaving = True
+        self.leaving = True
         if self._subscriptions is not None:
             self._subscriptions.step_out()
         self._close_if_done()
@@ -188,7 +188,7 @@ class Session:
         """Shutting down, and the time for what is under way is over: answer 503, and close, waiting for no one."""
         if self._over or self._gone:
             return
-        self._leaving = self._over = True
+        self.leaving = self._over = True
         for exchange in (*self._backlog.running, *self._backlog.waiting):
             exchange.shut_down()
         self._backlog.discard()
@@ -250,12 +250,10 @@ class Session:
 
     # Called by the writer.
 
-    def written(self, was_full: bool) -> None:
-        """A frame has gone out, of an outbox that ``was_full``: something may begin, or be over."""
-        if was_full:
-            self._backlog.begin()
-        if self._leaving:
-            self._close_if_done()
+    def written(self) -> None:
+        """There is more room: something may begin, or be over."""
+        self._backlog.begin()
+        self._close_if_done()
 
     def forsake(self) -> None:
         """Nobody reads any more: what is under way may end, and nothing new begins."""
@@ -304,7 +302,7 @@ class Session:
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
-        if self._leaving and self.watch.listening and self._backlog.empty and not self.outbox.size:
+        if self.leaving and self.watch.listening and self._backlog.empty and not self.outbox.size:
             self.close(4200)
 
     def notify(self, event: str, data: bytes) -> None:

@@ -37,9 +37,12 @@ class Writing(Protocol):
     context: Context
     #: The task that waits for the transport; to be cancelled where nothing more is to be sent.
     writer: asyncio.Task[None] | None
+    subprotocol: str | None
+    #: Whether it is told of each frame that has gone, rather than where there was no room.
+    leaving: bool
 
-    def written(self, was_full: bool) -> None:
-        """A frame has gone out, of an outbox that was full, or was not."""
+    def written(self) -> None:
+        """There is room again, or less that is to be waited for."""
 
     def forsake(self) -> None:
         """Nobody reads any more."""
@@ -95,31 +98,35 @@ class Writers:
             if not queue:
                 break
             self._present = session = queue.popleft()
-            connection = session.connection
             outbox = session.outbox
-            messages = outbox.take(MERGED_BYTES if connection.negotiated else 0)
+            messages = outbox.take(0 if session.subprotocol is None else MERGED_BYTES)
             if not messages:
                 continue
             try:
                 if messages != self._messages:
-                    self._messages, self._frame = messages, connection.codec.frame(messages)
+                    self._messages = messages
+                    self._frame = session.connection.codec.frame(messages)
                 sending = session.transport.send(self._frame)
                 await (_within(session.context, sending) if session.context else sending)
-            except OSError:
-                session.forsake()
-            except Exception:  # noqa: BLE001 (logged)
-                log.transport_failed(session.id)
-                session.close(4105)
-                session.forsake()
+            except Exception as error:  # noqa: BLE001 (logged, unless the peer is gone)
+                _give_up(session, error)
             else:
                 if session.observer is not None:
                     session.observer.frame_went(sum(map(len, messages)), outbox.size)
-                session.written(outbox.sent())
+                if outbox.sent() or session.leaving:
+                    session.written()
             if session.writer is not None:  # it had to wait, and another one is at work
                 session.writer = None
                 session.watch.sent()
                 return
         self._present = None
+
+
+def _give_up(session: Writing, error: Exception) -> None:
+    if not isinstance(error, OSError):
+        log.transport_failed(session.id)
+        session.close(4105)
+    session.forsake()
 
 
 async def _awaited(sending: Awaitable[None]) -> None:
