@@ -125,6 +125,9 @@ class SocketConnection(Connection):
     together, as a kernel would join them.
     """
 
+    #: Where the server answers WebSockets.
+    target = b"/ws/"
+
     def __init__(self, tally: Tally, path: str, in_flight: int, *, arrays: bool) -> None:
         self.tally = tally
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -143,7 +146,7 @@ class SocketConnection(Connection):
         key = base64.b64encode(os.urandom(16))
         self._accept = base64.b64encode(hashlib.sha1(key + WEBSOCKET_GUID).digest())
         self.transport.write(
-            b"GET /ws/ HTTP/1.1\r\n"
+            b"GET %s HTTP/1.1\r\n"
             b"Host: 127.0.0.1:%d\r\n"
             b"User-Agent: wsrequest-bench\r\n"
             b"Accept: */*\r\n"
@@ -152,7 +155,8 @@ class SocketConnection(Connection):
             b"Connection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: %s\r\n"
-            b"Sec-WebSocket-Protocol: %s\r\n\r\n" % (port, port, key, SUBPROTOCOL.encode())
+            b"Sec-WebSocket-Protocol: %s\r\n\r\n"
+            % (self.target, port, port, key, SUBPROTOCOL.encode())
         )
 
     def begin(self) -> None:

@@ -201,6 +201,8 @@ class Subscriber(SocketConnection):
 class Publisher(SocketConnection):
     """Asks the server to publish."""
 
+    target = PUBLISH.encode()
+
     def __init__(self) -> None:
         super().__init__(Tally(), PUBLISH, 0, arrays=False)
         self._waiting: dict[int, asyncio.Future[None]] = {}
@@ -209,7 +211,7 @@ class Publisher(SocketConnection):
     def publish(self, count: int) -> asyncio.Future[None]:
         """Done when the server says that it has."""
         self._number += 1
-        asked = {"id": self._number, "method": "POST", "url": PUBLISH, "data": {"count": count}}
+        asked = {"id": self._number, "method": "POST", "data": {"count": count}}
         done = self._waiting[self._number] = asyncio.get_running_loop().create_future()
         self.transport.write(frame(TEXT, msgspec.json.encode(asked)))
         return done

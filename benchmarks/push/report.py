@@ -16,8 +16,8 @@ HELD_STILL = """\
 Held still: one uvicorn process with one worker on one core, the clients on {elsewhere}, and Valkey with
 them; uvloop, websockets, no compression; loopback, no TLS; niceness {priority}. The same url, the same
 200 bytes of JSON as `data`, the same frame for all servers; each subscriber has a connection and a
-subscription. Who publishes asks the server to, by a request on a connection of its own: with us a
-synchronous view that calls `publish()`. The protocol's heartbeat is off, MAX_CONNECTIONS higher,
+subscription. Who publishes asks the server's process to, on a connection of its own; there the loop, a
+`group_send` or an `apublish()` is awaited. The protocol's heartbeat is off, MAX_CONNECTIONS higher,
 MESSAGES_PER_SECOND off, everything else the default. What is compared is asked in turn in each of the
 {rounds} rounds, and a ratio is taken within a round. Figures are medians over the rounds, lowest and highest
 in parentheses. Every message is checked: what it says, and that none is missing, late or there twice."""

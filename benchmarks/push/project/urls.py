@@ -6,5 +6,4 @@ from benchmarks.push.project import views
 
 urlpatterns = [
     path("news/", views.news),
-    path("publish/", views.publish_news),
 ]
