@@ -21,6 +21,7 @@ class Member(Protocol):
     address: str | None
     #: The primary key of its user as a string; None for nobody.
     identity: str | None
+
     @property
     def switchboard(self) -> object:
         """By whom it is told what is said to connections; there may be several on one loop."""
