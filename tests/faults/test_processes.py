@@ -9,12 +9,16 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.faults.client import Subscriber, in_one_order, write
 from tests.faults.conftest import LONG
 from tests.faults.proxy import Proxy
 from tests.support.client import connect
 from tests.support.redis_server import RedisServer
 from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.timeout(1_200 if LONG else 180)
 
 #: Seconds within which subscribers are to know that something may be lost.
 TOLD_WITHIN = 5.0
@@ -206,6 +210,7 @@ async def test_connections_that_are_cut_at_a_random_byte(
     both: list[ServerProcess], log: str, chance: random.Random
 ) -> None:
     cuts = 1_000 if LONG else 25
+    log = f"brief-{log}"
     async with Proxy(both[0].port).running() as proxy:
         each = subscriber(both[0], log, proxy.port)
         each.pause = lambda: 0.0
