@@ -323,7 +323,8 @@ class Feed(Receiver):
     def _catch_up(self, topic: Topic) -> None:
         """Read what is missing. While the broker is away that has to wait."""
         topic.sound = False
-        if not self._away and topic not in self._catching_up:
+        running = self._catching_up.get(topic)
+        if not self._away and (running is None or running.done()):
             task = self._loop.create_task(self._read(topic))
             self._catching_up[topic] = task
 
