@@ -76,6 +76,8 @@ class Topic:
         self.holders = 0
         #: Whether the position is known, and everything after it will be heard.
         self.sound = False
+        #: Words may have been missed, which no history has.
+        self.deaf = False
         #: Nobody knows for how long what is missing can't be had.
         self.out_of_reach = False
         # What came while it was not sound, numbered; and whether there was too much of it.
@@ -267,7 +269,7 @@ class Feed(Receiver):
         self._away = True
         self._interruptions += 1
         for topic in self._topics.values():
-            topic.sound = False
+            topic.sound, topic.deaf = False, True
         for task in self._catching_up.values():
             task.cancel()
         self._catching_up.clear()
@@ -339,6 +341,9 @@ class Feed(Receiver):
             pass
         topic.out_of_reach = False
         topic.each(lambda subscriber: subscriber.found())
+        if topic.deaf:
+            topic.deaf = False
+            topic.each(lambda subscriber: subscriber.touched())
 
     async def _read_page(self, topic: Topic) -> bool:
         """Whether that was all that is missing."""
