@@ -265,7 +265,8 @@ def broker_lost(address: str, why: BaseException) -> None:
 def broker_of_one_process(said: str) -> None:
     """Events stay in the process that published them, and there are several; ``said`` is what says so."""
     push_log.warning(
-        "The broker in memory reaches this process only, and there are several (%s): see BROKERS", said
+        "The broker in memory reaches this process only, and there are several (%s): see BROKERS",
+        said,
     )
 
 

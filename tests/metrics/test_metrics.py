@@ -335,7 +335,9 @@ async def test_all_that_is_promised_is_measured(
         await peer.request(f"/chunks/{gate.name}/2/10/", id=1)
         await peer.request("/hello/", id=2)
         await peer.request("/leave/", id=3)
-    async with connection() as peer:  # (what makes a consumer slow, the tests of subscriptions show)
+    async with (
+        connection() as peer
+    ):  # (what makes a consumer slow, the tests of subscriptions show)
         peer.session.observer.slow_consumer("resync")
     await sync_to_async(transaction.atomic(publish))("/hello/", "after the commit")
     await recorder.reached("connections", 0)
