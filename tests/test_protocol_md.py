@@ -391,7 +391,7 @@ class Play:
             await self.peer.nothing_more()
             if '"key"' in block.text:  # taken by this request, before the next one asks for it
                 async with asyncio.timeout(PATIENCE):
-                    while not caches["default"]._cache:
+                    while not caches["default"]._cache:  # noqa: ASYNC110 (a thread takes it)
                         await asyncio.sleep(0)
 
     def _frame(self, block: Block) -> str | bytes:
