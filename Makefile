@@ -67,7 +67,7 @@ chromium:
 test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limits
 	$(call step,Tests)
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@PYTHONMALLOC=default $(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
+	@PYTHONMALLOC=default scripts/run_tests.sh $(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	$(call step,Coverage: at least 95 % of the package)
 	@$(BIN)/python -m coverage report

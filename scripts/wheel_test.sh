@@ -30,4 +30,5 @@ scripts/pip_install.sh "$venv/bin/python" "${wanted[@]}"
 
 say "Running the tests against it, on $("$venv/bin/python" -c \
     'import sys, django; print("Python %d.%d" % sys.version_info[:2], "and Django", django.__version__)')"
-WSREQUEST_EXPECT_WHEEL=1 PYTHONMALLOC=default "$venv/bin/python" -X dev -m pytest -q -m "not browser" "$@"
+export WSREQUEST_EXPECT_WHEEL=1 PYTHONMALLOC=default
+scripts/run_tests.sh "$venv/bin/python" -X dev -m pytest -q -m "not browser" "$@"
