@@ -98,10 +98,11 @@ class PoolRunner:
                     self.pool.keep(worker)
                 stream = self._run_stream(worker, own_context, outcome, call, sink)
                 self._bridge.call(self._start_task, stream, context, call, sink, turn)
-            elif turn is None:
-                self._bridge.call(_deliver, outcome, sink)
             else:
-                self._bridge.call(self._deliver_in_turn, outcome, sink, turn)
+                if turn is None:
+                    self._bridge.call(_deliver, outcome, sink)
+                else:
+                    self._bridge.call(self._deliver_in_turn, outcome, sink, turn)
                 if worker.leased:  # by a repeat that had to wait
                     self.pool.release(worker)
             self._give_way()
