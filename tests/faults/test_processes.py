@@ -67,6 +67,7 @@ async def test_a_broker_that_is_killed_and_comes_back_empty(
         await publish(both[0], log, "before", 3)
         for each in subscribers:
             await each.until(lambda each=each: len(each.seen) == 3)
+        epochs = {each.epoch for each in subscribers}
         killed = loop.time()
         valkey.kill()
         try:
@@ -77,7 +78,6 @@ async def test_a_broker_that_is_killed_and_comes_back_empty(
                 assert await write(peer, log, "meanwhile-0") == 200  # its event is for nobody
         finally:
             await asyncio.to_thread(valkey.start)
-        epochs = {each.epoch for each in subscribers}
         for each in subscribers:
             await each.until(lambda each=each: not each.in_loss)
         await publish(both[1], log, "after", 3)
