@@ -12,9 +12,11 @@ for word in "$@"; do
 done
 
 log=$(mktemp)
-"$@" "${waiting[@]}" >"$log" 2>&1 &
+set -m # or what runs beside could not be interrupted, nor could what its tests start
+"$@" "${waiting[@]}" >"$log" 2>&1 </dev/null &
 half=$!
-trap 'kill "$half" 2>/dev/null || true; rm -f "$log"' EXIT
+set +m
+trap 'kill -- "-$half" 2>/dev/null || true; rm -f "$log"' EXIT
 
 first=0 second=0
 "$@" "${waiting[@]/#/--ignore=}" || first=$?
