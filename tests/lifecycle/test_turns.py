@@ -137,6 +137,21 @@ def test_those_of_a_lane_keep_their_order(begun: Begun) -> None:
     assert begun.names == [*MANY, "last"]
 
 
+def test_who_is_alone_again_waits_no_more(begun: Begun) -> None:
+    begun.turns.asks(Lane())
+    one = Lane()
+    begun.ask(one, *MANY)
+    begun.clock.now += PRESENT + 1
+    begun.end(0)
+    assert begun.names == list(MANY)
+    begun.ask(one, "next")
+    assert begun.names == [*MANY, "next"]
+    for name in (*MANY[1:], "next"):
+        begun.end(name)
+    assert not begun.turns._young
+    assert not begun.turns._waiting
+
+
 def test_nothing_is_kept_of_what_has_ended(begun: Begun) -> None:
     begun.turns.asks(Lane())
     begun.ask(Lane(), *MANY)

@@ -98,8 +98,14 @@ class Turns:
         if not self._young[lane]:
             del self._young[lane]
         waiting = self._waiting.get(lane)
-        while waiting and self._young.get(lane, 0) < AT_ONCE:
+        while waiting:
+            alone = not self.contended  # the others are gone, perhaps
+            if not alone and self._young.get(lane, 0) >= AT_ONCE:
+                break
             start = waiting.popleft()
             if not waiting:
                 del self._waiting[lane]
-            self._start(lane, start)
+            if alone:
+                start(None)
+            else:
+                self._start(lane, start)
