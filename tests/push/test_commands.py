@@ -97,7 +97,17 @@ class Process:
     def __init__(self, url: str, *arguments: str, settings: str = "tests.push.redis_settings"):
         path = os.environ.get("PYTHONPATH")
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "django", *arguments],
+            # A shell that runs the tests in the background has SIGINT ignored, and whatever is started from there.
+            [
+                "env",
+                "--default-signal=INT",
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "django",
+                *arguments,
+            ],
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": settings,
