@@ -16,6 +16,7 @@ PUBLIC = {
         "apresence",
         "apublish",
         "atouch",
+        "depends_on",
         "disconnect",
         "notify",
         "presence",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsrequest.live.reads import depends_on
     from wsrequest.push.members import apresence, presence
     from wsrequest.push.naming import topic
     from wsrequest.push.sending import (
@@ -34,6 +35,7 @@ __all__ = [
     "apresence",
     "apublish",
     "atouch",
+    "depends_on",
     "disconnect",
     "notify",
     "presence",
@@ -48,6 +50,7 @@ _HOMES = {
     "apresence": "wsrequest.push.members",
     "apublish": "wsrequest.push.sending",
     "atouch": "wsrequest.push.sending",
+    "depends_on": "wsrequest.live.reads",
     "disconnect": "wsrequest.push.sending",
     "EVERYONE": "wsrequest.push.targets",
     "notify": "wsrequest.push.sending",

@@ -1,4 +1,4 @@
-"""The Django app: in INSTALLED_APPS it gives the system checks."""
+"""The Django app: in INSTALLED_APPS it gives the system checks, and sees what every process of the project writes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from django.apps import AppConfig
 
 
 class WSRequestConfig(AppConfig):
-    """Registers :mod:`wsrequest.checks` and :mod:`wsrequest.safety` when the app is ready."""
+    """When the app is ready: registers :mod:`wsrequest.checks` and :mod:`wsrequest.safety`, and watches the database
+    connections for :mod:`wsrequest.live`."""
 
     name = "wsrequest"
     verbose_name = "WebSocket requests"
 
     def ready(self) -> None:
         from wsrequest import checks, safety  # noqa: F401 (registers them)
+        from wsrequest.live.tracking import install
+
+        install()

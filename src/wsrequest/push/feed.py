@@ -188,11 +188,16 @@ class Feed(Receiver):
     """The topics of one broker that somebody on this loop hears."""
 
     def __init__(
-        self, broker: Broker, loop: asyncio.AbstractEventLoop, heard: Callable[[Word], None]
+        self,
+        broker: Broker,
+        loop: asyncio.AbstractEventLoop,
+        heard: Callable[[Word], None],
+        missed: Callable[[], None],
     ) -> None:
-        """``heard`` is told what is said to the whole process."""
+        """``heard`` is told what is said to the whole process; ``missed``, that nobody knows what was."""
         self._loop = loop
         self._heard = heard
+        self._missed = missed
         self._topics: dict[str, Topic] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
@@ -284,6 +289,7 @@ class Feed(Receiver):
         for topic in self._settled():
             self._catch_up(topic)
         self.presence.resumed()
+        self._missed()
 
     def _tell(self) -> None:
         """The broker has been away for so long that waiting in silence would not be honest."""

@@ -16,10 +16,16 @@ from wsrequest.push.topics import options_of
 class Hub:
     """One for each event loop that has connections; everything is called on that loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, heard: Callable[[Word], None]) -> None:
-        """``heard`` is told what is said to connections rather than to a topic."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        heard: Callable[[Word], None],
+        missed: Callable[[], None],
+    ) -> None:
+        """``heard`` is told what is said to all rather than to a topic; ``missed``, that such words may have been."""
         self._loop = loop
         self._heard = heard
+        self._missed = missed
         self._feeds: dict[str, Feed] = {}
         self._feed(DEFAULT)
 
@@ -52,5 +58,7 @@ class Hub:
     def _feed(self, alias: str) -> Feed:
         feed = self._feeds.get(alias)
         if feed is None:
-            feed = self._feeds[alias] = Feed(broker_of(alias), self._loop, self._heard)
+            feed = self._feeds[alias] = Feed(
+                broker_of(alias), self._loop, self._heard, self._missed
+            )
         return feed

@@ -51,7 +51,14 @@ class Dismissed(Struct, tag="disconnect", tag_field="is", omit_defaults=True, gc
     connection: str | None = None
 
 
-Word = Touched | Joined | Left | Noticed | Dismissed
+class Written(Struct, tag="written", tag_field="is", gc=False):
+    """To live queries: these rows have changed. Tables as :mod:`wsrequest.push.rows` names them, with the primary keys
+    that are known; None: any row may have."""
+
+    tables: dict[str, list[str] | None]
+
+
+Word = Touched | Joined | Left | Noticed | Dismissed | Written
 
 _encoder = msgspec.json.Encoder()
 _publications = msgspec.json.Decoder(Publication)

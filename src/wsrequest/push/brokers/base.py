@@ -134,6 +134,9 @@ class Broker(ABC):
     #: there takes effect with the commit. None for a broker that knows of no transactions.
     transactional: str | None = None
 
+    #: Whether it reaches this process only. Then who knows that nobody here listens need not say a thing.
+    within_process: bool = False
+
     @abstractmethod
     def publish(self, topic: str, payload: bytes, retention: Retention) -> Position:
         """Append the event to the topic's history and hand it to all listeners, as one act. Needs no event loop.

@@ -53,6 +53,8 @@ class _History:
 class MemoryBroker(Broker):
     """Events go from thread to event loop within the process."""
 
+    within_process = True
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds, for the time that history is kept and leases hold."""
         self._clock = clock
