@@ -19,7 +19,6 @@ from wsrequest.errors import (
     InvalidField,
     MessageError,
     MessageTooLarge,
-    NotSupported,
     RateLimited,
     TooDeep,
     TooManyKeys,
@@ -41,7 +40,6 @@ MADE = {
     DuplicateId: lambda: DuplicateId("a"),
     RateLimited: lambda: RateLimited(2, 5),
     GoingAway: lambda: GoingAway(3, 5),
-    NotSupported: lambda: NotSupported("SUBSCRIBE", 5),
     HookRefused: lambda: HookRefused(418),
     ConfigurationError: lambda: ConfigurationError("A key is wrong."),
 }
@@ -103,7 +101,7 @@ def test_codes_are_unique_among_what_is_sent():
 def test_a_messages_error_knows_its_id(kind):
     assert made(kind).id == (
         5
-        if kind in (GoingAway, InvalidField, NotSupported, RateLimited, TooDeep, TooManyKeys)
+        if kind in (GoingAway, InvalidField, RateLimited, TooDeep, TooManyKeys)
         else None
     )
 

@@ -70,6 +70,14 @@ class Settings:
     max_subscriptions: int = 128
     #: Seconds after which a subscription's permission is asked again.
     reauthorize_interval: float = 60
+    #: Whether a GET of which its view says nothing may be live.
+    live: bool = True
+    #: Seconds between two runs of the same live GET, at least.
+    live_min_interval: float = 0.05
+    #: Live subscriptions among those of one connection; one more is answered 429.
+    max_live: int = 64
+    #: Live GETs that are kept up to date in this process, each for all whose answers can't differ; then 503.
+    max_live_audiences: int = 5_000
     #: Who carries events between processes: an alias for each broker, with its BACKEND and OPTIONS.
     brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: BROKERS, hash=False)
     #: A path pattern, as in ``fnmatch``, with what holds for topics that match it.
@@ -121,6 +129,7 @@ class Settings:
 #: The keys of ``WSREQUEST``.
 NAMES = tuple(each.name.upper() for each in fields(Settings))
 
+_SWITCHES = {"live"}
 _STRINGS = {"path", "token_scheme", "idempotency_cache"}
 _DOTTED_PATHS = {"handshake": ("__call__",), "metrics": ("count", "gauge", "gauge_add", "observe")}
 _HEADER_NAMES = {"omit_response_headers", "handshake_headers"}
@@ -130,6 +139,7 @@ _FLOATS = {
     "handshake_timeout",
     "idempotency_wait",
     "idle_anonymous_timeout",
+    "live_min_interval",
     "messages_per_second",
     "ping_interval",
     "reauthorize_interval",
@@ -209,6 +219,12 @@ def _problem(name: str, value: Any) -> str | None:
         return _brokers_problem(value)
     if name == "topics":
         return _topics_problem(value)
+    if name in _SWITCHES:
+        return None if isinstance(value, bool) else "must be True or False."
+    return _number_problem(name, value)
+
+
+def _number_problem(name: str, value: Any) -> str | None:
     kinds = (int, float) if name in _FLOATS else (int,)
     if not _is_number(value, *kinds) or not 0 < value < math.inf:
         return f"must be {'a number' if name in _FLOATS else 'an integer'} greater than 0."

@@ -12,15 +12,17 @@
     │   ├── DuplicateId           409  an id that is still in flight
     │   ├── MessageTooLarge       413  a frame past MAX_MESSAGE_BYTES
     │   ├── RateLimited           429  past MESSAGES_PER_SECOND; ``retry_after``
-    │   ├── NotSupported          501  a message kind that this server does not speak
     │   └── GoingAway             503  this server shuts down; ``retry_after``
     ├── ExchangeError           a request that was not answered by its view
     │   ├── KeyBusy               409  the first request with this ``key`` still runs; ``retry_after``
     │   ├── KeyReused             422  this ``key`` was used for another request
     │   ├── TooManySubscriptions  429  past MAX_SUBSCRIPTIONS
+    │   ├── TooManyLive           429  past MAX_LIVE
     │   ├── Cancelled             499  the client sent ``cancel``
     │   ├── NotWatchable          501  SUBSCRIBE to a url that answers with a stream
+    │   ├── NotLive               501  ``live`` for a url that may not be
     │   ├── ViewFailed            500  an exception got past Django's own handling
+    │   ├── TooManyLiveAudiences  503  past MAX_LIVE_AUDIENCES
     │   ├── ShutDown              503  the server shut down before there was an answer
     │   ├── BrokerUnavailable     503  the broker that carries events does not answer
     │   └── TimedOut              504  no answer began within ``timeout`` or REQUEST_TIMEOUT
@@ -184,20 +186,6 @@ class GoingAway(MessageError):
         self.retry_after = retry_after
 
 
-class NotSupported(MessageError):
-    """A message that is well formed but asks for what this server does not offer: ``what``."""
-
-    status = 501
-    code = "not_supported"
-
-    def __init__(self, what: str, id: int | str | None = None) -> None:
-        super().__init__(id)
-        self.what = what
-
-    def __str__(self) -> str:
-        return f"This server does not support {self.what}."
-
-
 class ExchangeError(WSRequestError):
     """A request that its view did not answer."""
 
@@ -238,6 +226,31 @@ class TooManySubscriptions(ExchangeError):
     status = 429
     code = "too_many_subscriptions"
     sentence = "This connection has as many subscriptions as it may have; cancel one first."
+
+
+class TooManyLive(ExchangeError):
+    """This connection has MAX_LIVE live subscriptions already."""
+
+    status = 429
+    code = "too_many_live"
+    sentence = "This connection has as many live subscriptions as it may have; cancel one first."
+
+
+class TooManyLiveAudiences(ExchangeError):
+    """This process keeps MAX_LIVE_AUDIENCES answers up to date already."""
+
+    status = 503
+    code = "too_many_live_audiences"
+    sentence = "The server keeps as many answers live as it may; subscribe without live, or try again."
+    retry_after = 10
+
+
+class NotLive(ExchangeError):
+    """The project does not keep this url's answer up to date: LIVE, or its view's ``@live(False)``."""
+
+    status = 501
+    code = "not_live"
+    sentence = "This url is not kept up to date; subscribe without live."
 
 
 class NotWatchable(ExchangeError):

@@ -257,6 +257,11 @@ def slow_consumer(connection: str | None, message: Request, policy: str) -> None
     )
 
 
+def rerun_failed(url: str, error: BaseException) -> None:
+    """A live GET could not be run again, for no fault of its view's; it is tried again."""
+    push_log.error("What %s answers could not be found out", shown(url.partition("?")[0]), exc_info=error)
+
+
 def broker_lost(address: str, why: BaseException) -> None:
     """Events may be missed until it is back. ``address`` is without user and password."""
     push_log.warning("The broker at %s is lost: %s: %.200s", address, type(why).__name__, why)

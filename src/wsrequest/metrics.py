@@ -82,6 +82,9 @@ INSTRUMENTS = (
     Instrument("worker_threads_leased", "gauge", "Threads that one request has to itself"),
     Instrument("worker_jobs_waiting", "gauge", "Jobs that wait for a thread"),
     Instrument("publish_failures", "counter", "What a broker did not take after a commit"),
+    Instrument("live_audiences", "gauge", "Live GETs that are kept up to date"),
+    Instrument("live_reruns", "counter", "Live GETs that were run again"),
+    Instrument("live_reruns_saved", "counter", "Runs of live GETs that were not needed"),
     Instrument("slow_consumers", "counter", "Events for which a client had no room", ("policy",)),
 )
 

@@ -130,7 +130,7 @@ class Process:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self.feed = Feed(broker, asyncio.get_running_loop(), lambda word: None)
+        self.feed = Feed(broker, asyncio.get_running_loop(), lambda word: None, lambda: None)
         assert isinstance(self.feed.listener, Ear)
         self.ear: Ear = self.feed.listener
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocol.support import CODEC, decoded, refusal, request
-from wsrequest.errors import InvalidField, MissingURL, NotSupported
+from wsrequest.errors import InvalidField, MissingURL
 from wsrequest.protocol.codec import Limits
 from wsrequest.protocol.messages import (
     DENIED_HEADERS,
@@ -107,30 +107,6 @@ def test_subscribe_needs_an_id():
     assert request(method="GET").id is None
 
 
-def test_live_is_not_supported():
-    error = refused(method="subscribe", live=True)
-    assert type(error) is NotSupported
-    assert (error.status, error.code, error.id) == (501, "not_supported", 1)
-    assert str(error) == "This server does not support live."
-    assert request(method="SUBSCRIBE", id=1, live=False).method == "SUBSCRIBE"
-    assert request(method="GET", live=True).method == "GET"
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("since", 7),
-        ("since", {"epoch": "e"}),
-        ("since", {"offset": 7}),
-        ("since", {"epoch": None, "offset": 7}),
-        ("since", {"epoch": "e" * 65, "offset": 7}),
-        ("since", {"epoch": "e", "offset": -1}),
-        ("since", {"epoch": "e", "offset": 2**53}),
-        ("since", {"epoch": "e", "offset": "7"}),
-        ("presence", 1),
-        ("live", "yes"),
-    ],
-)
 def test_what_is_said_of_a_subscription_is_of_its_type(field, value):
     error = refused(method="SUBSCRIBE", **{field: value})
     assert type(error) is InvalidField

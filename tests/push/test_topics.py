@@ -29,7 +29,8 @@ from rest_framework.viewsets import ViewSet
 
 from wsrequest import topic
 from wsrequest.errors import BrokerUnavailable
-from wsrequest.push.naming import ATTRIBUTE, topic_at, topic_named
+from wsrequest.push.marks import ATTRIBUTE
+from wsrequest.push.naming import topic_at, topic_named
 from wsrequest.push.topics import topic_of
 
 User = get_user_model()

@@ -26,6 +26,7 @@ from wsrequest.push.hub import Hub
 from wsrequest.push.publication import Publication, Touched, encoded
 from wsrequest.push.topics import options_of
 from wsrequest.session import terms
+from wsrequest.session.asking import Asking
 from wsrequest.session.outbox import Outbox
 from wsrequest.session.rerun import Question, Reruns
 from wsrequest.session.subscription import Subscription
@@ -45,8 +46,8 @@ class World:
     """One process: a hub, its broker, and the application, whose state is one counter for each topic."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, interval: float = 1e6) -> None:
-        self.hub = Hub(loop, lambda word: None)
-        self.reruns = Reruns(2, lambda: interval)
+        self.hub = Hub(loop, lambda word: None, lambda: None)
+        self.reruns = Reruns(asyncio.Semaphore(2), lambda: interval)
         self.broker = cast("ShakyBroker", broker_of())
         self.values: dict[str, int] = {}
         self.log: dict[str, dict[tuple[str, int], int]] = {}
@@ -122,6 +123,21 @@ class Get:
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
+class LineAsking(Asking):
+    """The GET of a subscription of a :class:`Line`."""
+
+    __slots__ = ("line", "own_url")
+
+    def __init__(self, line: Line, url: str) -> None:
+        self.line = line
+        self.own_url = url
+
+    def question(self) -> Question:
+        world, url, user = self.line.world, self.own_url, self.line.identity
+        audience: Hashable = (url, user)
+        return Question(audience, lambda: world.get(url, user))
+
+
 class Line:
     """A connection: what a subscription needs of its session and of who keeps it, and the client at its other end."""
 
@@ -160,7 +176,7 @@ class Line:
             said["since"] = {"epoch": since[0], "offset": since[1]}
         (message,) = self.connection.receive(json.dumps(said), 0)
         assert isinstance(message, Request)
-        subscription = Subscription(self, self, message, self.factory)
+        subscription = Subscription(self, self, message, self.factory, LineAsking(self, url))
         self.subscriptions[id] = subscription
         self.followers[id] = Follower(self.world.log.setdefault(url, {}))
         self.topics[id] = url
@@ -235,11 +251,6 @@ class Line:
     def learn(self, era: int, identity: Any, status: int) -> None: ...
 
     # Who keeps the subscriptions.
-
-    def question_of(self, subscription: Subscription) -> Question:
-        url, user = subscription.request.url or "", self.identity
-        audience: Hashable = (url, user)
-        return Question(audience, lambda: self.world.get(url, user))
 
     def ended(self, subscription: Subscription) -> None:
         self.subscriptions = {

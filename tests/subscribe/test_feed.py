@@ -49,7 +49,7 @@ class Ear:
 
 async def test_a_gap_that_shows_just_as_another_has_been_closed() -> None:
     broker, loop = MemoryBroker(), asyncio.get_running_loop()
-    feed = Feed(broker, loop, lambda word: None)
+    feed = Feed(broker, loop, lambda word: None, lambda: None)
     topic, ear = await feed.join("/a/"), Ear()
     topic.subscribers[ear] = None
     epoch = topic.position.epoch

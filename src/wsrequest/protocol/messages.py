@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from wsrequest.errors import InvalidField, MissingURL, NotSupported
+from wsrequest.errors import InvalidField, MissingURL
 
 #: An exchange's id: an integer from 1 to 2^53-1 (what every JSON peer can hold exactly) or a short string.
 Id = Annotated[int, Meta(ge=1, le=2**53 - 1)] | Annotated[str, Meta(max_length=64)]
@@ -266,11 +266,8 @@ def _checked_method(request: Request) -> str:
     if not (method.isascii() and method.isalpha()):
         raise InvalidField("method", "it consists of letters", request.id)
     method = method.upper()
-    if method == "SUBSCRIBE":
-        if request.id is None:
-            raise InvalidField("id", "SUBSCRIBE needs one", None)
-        if request.live:
-            raise NotSupported("live", request.id)
+    if method == "SUBSCRIBE" and request.id is None:
+        raise InvalidField("id", "SUBSCRIBE needs one", None)
     return method
 
 

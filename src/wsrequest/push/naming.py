@@ -6,37 +6,14 @@ so: nobody can subscribe to an ``@`` name but by a view that names it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
-from django.http import HttpRequest
 from django.utils.functional import Promise
 
+from wsrequest.push.marks import Mark, Subscription
 from wsrequest.push.topics import own_topic, topic_of
-
-#: Of the ``HttpRequest`` of a SUBSCRIBE; every other request lacks it.
-ATTRIBUTE = "_wsrequest_subscription"
-
-#: Of a view that names its topic.
-_MARK = "_wsrequest_topic"
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-class Subscription(Protocol):
-    """What a SUBSCRIBE's request knows of the subscription that is being made.
-
-    Both return when everything that is published to the topic from then on is kept for it. Called again, the later
-    topic holds. They raise :class:`~wsrequest.errors.BrokerUnavailable`.
-    """
-
-    def hear(self, topic: str) -> None:
-        """From a worker thread, which waits."""
-
-    async def ahear(self, topic: str) -> None:
-        """The same, on the event loop."""
 
 
 def topics_in(url_or_urls: Any) -> list[str]:
@@ -74,8 +51,11 @@ def topic_named(name: Any) -> str:
     return topic
 
 
-class Topic:
+class Topic(Mark):
     """What :func:`topic` gives: a decorator for views, and an attribute for classes of views."""
+
+    word = "topic"
+    attribute = "hears"
 
     def __init__(self, name: Callable[[Any], Any]) -> None:
         if not callable(name):
@@ -84,53 +64,17 @@ class Topic:
             )
         self._name = name
 
-    def __call__(self, view: View) -> View:
-        """The same view, which names its topic before it begins."""
-        if isinstance(view, type):
-            raise TypeError("@topic is for views. In a class, write it as an attribute.")
-        make = self._around_async if iscoroutinefunction(view) else self._around_sync
-        wrapper = functools.wraps(view)(make(view))
-        setattr(wrapper, _MARK, self)
-        return cast("View", wrapper)
+    def before(self, request: Any, subscription: Subscription) -> None:
+        name = self._name
+        if iscoroutinefunction(name):
+            name = async_to_sync(name)
+        subscription.hear(topic_named(name(request)))
 
-    def __set_name__(self, owner: type[Any], name: str) -> None:
-        """As an attribute: the class's ``dispatch`` puts this around the handler, which is what runs after REST
-        framework's authentication and permissions, and after what mixins do in their ``dispatch``."""
-        own = owner.__dict__.get("dispatch")
-
-        def dispatch(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            _name_topic_of(view, request, name)
-            following = own.__get__(view) if own else super(owner, view).dispatch  # type: ignore[misc]
-            return following(request, *args, **kwargs)
-
-        inherited = getattr(owner, "dispatch", None)
-        if inherited is not None:  # as_view() looks at its attributes: csrf_exempt is one
-            functools.update_wrapper(dispatch, inherited)
-        owner.dispatch = dispatch
-
-    def _around_sync(self, view: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            request, subscription = _found_in(args, kwargs)
-            if subscription is not None:
-                name = self._name
-                if iscoroutinefunction(name):
-                    name = async_to_sync(name)
-                subscription.hear(topic_named(name(request)))
-            return view(*args, **kwargs)
-
-        return wrapper
-
-    def _around_async(self, view: Callable[..., Any]) -> Callable[..., Any]:
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            request, subscription = _found_in(args, kwargs)
-            if subscription is not None:
-                name = self._name
-                if not iscoroutinefunction(name):
-                    name = sync_to_async(name)  # ``request.user`` may ask the database
-                await subscription.ahear(topic_named(await name(request)))
-            return await view(*args, **kwargs)
-
-        return wrapper
+    async def abefore(self, request: Any, subscription: Subscription) -> None:
+        name = self._name
+        if not iscoroutinefunction(name):
+            name = sync_to_async(name)  # ``request.user`` may ask the database
+        await subscription.ahear(topic_named(await name(request)))
 
 
 def topic(name: Callable[[Any], Any]) -> Topic:
@@ -160,36 +104,6 @@ def topic(name: Callable[[Any], Any]) -> Topic:
     (ValueError, or TypeError for what is no ``str``).
     """
     return Topic(name)
-
-
-def _name_topic_of(view: Any, request: Any, attribute: str) -> None:
-    """Put the topic that the view has as this attribute around the method that will handle the request."""
-    http = _http_request(request)
-    if http is None or getattr(http, ATTRIBUTE, None) is None:
-        return
-    named = getattr(view, attribute, None)  # a subclass, or as_view(), may have another one
-    method = (http.method or "").lower()
-    handler = getattr(view, method, None)
-    if isinstance(named, Topic) and handler is not None and not hasattr(handler, _MARK):
-        setattr(view, method, named(handler))
-
-
-def _found_in(args: Any, kwargs: Any) -> tuple[Any, Subscription | None]:
-    """The request among a view's arguments, as the view sees it, and its subscription."""
-    for candidate in (*args[1::-1], kwargs.get("request")):
-        http = _http_request(candidate)
-        if http is not None:
-            return candidate, getattr(http, ATTRIBUTE, None)
-    raise TypeError(
-        "@topic is for views: there is no request among the arguments. (In a class with an attribute `topic`, @topic"
-        " below it means that one: call the attribute `hears`.)"
-    )
-
-
-def _http_request(request: Any) -> HttpRequest | None:
-    """Django's request, where it is one or (as REST framework's is) around one."""
-    inner = request if isinstance(request, HttpRequest) else getattr(request, "_request", None)
-    return inner if isinstance(inner, HttpRequest) else None
 
 
 def _written(normal: Callable[[str], str], text: str, argument: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from wsrequest.lifecycle.response import Reply
+from wsrequest.live.answer import Update
 from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.messages import Event
 from wsrequest.push.brokers.base import Position
@@ -30,6 +31,9 @@ class Subscriber(Protocol):
     def renew(self) -> None:
         """The client's state has to be replaced: call :meth:`Following.hold`, ask the url again, and then call
         :meth:`Following.replace` and :meth:`Following.resume`."""
+
+    def touched(self) -> None:
+        """What the url answers has changed, without an event that says so."""
 
     def is_slow(self, policy: str) -> None:
         """The client does not read. Said each time that something can't be sent for it."""
@@ -135,7 +139,7 @@ class Following:
         if not self.live:
             self._touched = True  # the snapshot that is being taken may be an old one
         elif not self.incomplete:  # else there will be another one in any case
-            self._owner.renew()
+            self._owner.touched()
 
     # What the subscription says.
 
@@ -147,7 +151,7 @@ class Following:
             if self.topic.sound:
                 self._owner.renew()
         elif self._touched:
-            self._owner.renew()
+            self._owner.touched()
 
     def move(self, topic: Topic) -> None:
         """Hear another topic from now on: the client needs another state."""
@@ -176,11 +180,11 @@ class Following:
         self.incomplete = False
         self.pause()
 
-    def replace(self, reply: Reply) -> None:
-        """Send the snapshot that was taken after :meth:`hold`; nothing where that is incomplete: :meth:`found` will ask
-        for another one."""
+    def replace(self, reply: Reply) -> bool:
+        """Send the snapshot that was taken after :meth:`hold`; nothing (False) where that is incomplete: :meth:`found`
+        will ask for another one."""
         if self.incomplete or self._held is None:
-            return
+            return False
         held, self._held = self._held, []
         for news in held:
             if news.offset > self.start.offset:
@@ -188,17 +192,21 @@ class Following:
             elif not self._told:  # what the snapshot has goes before it
                 self.pass_on(news)
         self._held_bytes = sum(news.size for news in self._held)
-        self._rev += 1
-        self._say(
-            "replace",
-            reply.data,
-            reply.encoding,
-            rev=self._rev,
-            position=self.start if self._told else None,
-        )
+        self._renew("replace", reply.data, reply.encoding, self.start if self._told else None)
         if self._told:
             self._told = False
             self.offset = self.start.offset
+        return True
+
+    def update(self, update: Update) -> None:
+        """Send what brings the client to its next state; events go on beside that."""
+        self._renew(*update)
+
+    def _renew(
+        self, event: str, data: Any, encoding: Any, position: Position | None = None
+    ) -> None:
+        self._rev += 1
+        self._say(event, data, encoding, rev=self._rev, position=position)
 
     def resume(self) -> None:
         """Send what was held, and let events flow."""

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from wsrequest.lifecycle.response import Reply
 from wsrequest.push.hub import Hub
 from wsrequest.session.attendance import Attendance
-from wsrequest.session.rerun import Question, Reruns
+from wsrequest.session.rerun import Reruns
 
 Kept_contra = TypeVar("Kept_contra", contravariant=True)
 
@@ -23,11 +23,9 @@ class Keeper(Protocol[Kept_contra]):
     def identity(self) -> str | None:
         """The primary key of the connection's user as a string; None for nobody."""
 
-    def question_of(self, subscription: Kept_contra) -> Question:
-        """The subscription's GET, with the connection's present credentials."""
-
     async def ask_alone(self, subscription: Kept_contra) -> Reply:
-        """Run that GET for this subscription only, by which its view may name another topic."""
+        """Run its GET for this subscription only: its view may name another topic by it, and its updates see what the
+        answer depends on."""
 
     async def introduce(self, subscription: Kept_contra, attendance: Attendance) -> Reply:
         """Run the GET as the first one was run, for what is told of the connection."""

@@ -45,9 +45,9 @@ class _Audience:
 class Reruns:
     """One for each event loop: so many GETs run at once, that requests have threads left."""
 
-    def __init__(self, places: int, interval: Callable[[], float]) -> None:
-        """``places``: GETs that run at once. ``interval``: seconds after which an audience is asked for again."""
-        self._places = asyncio.Semaphore(places)
+    def __init__(self, places: asyncio.Semaphore, interval: Callable[[], float]) -> None:
+        """``places``: for GETs that run at once. ``interval``: seconds after which an audience is asked for again."""
+        self._places = places
         self._interval = interval
         self._waiting: dict[Hashable, asyncio.Task[Reply]] = {}
         self._audiences: dict[Hashable, _Audience] = {}

@@ -10,21 +10,24 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from wsrequest import log
 from wsrequest.errors import BrokerUnavailable, NotWatchable, ViewFailed
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
-from wsrequest.protocol.messages import Request, Subscribed
+from wsrequest.protocol.messages import Request, Since, Subscribed
 from wsrequest.push.brokers.base import Position
-from wsrequest.push.feed import Recovered, Topic
+from wsrequest.push.feed import Topic
 from wsrequest.push.topics import topic_of
+from wsrequest.session.asking import Asking
 from wsrequest.session.attendance import Attendance
 from wsrequest.session.exchange import Exchange, Owner
 from wsrequest.session.following import Following
 from wsrequest.session.keeper import Keeper, Wanted
+from wsrequest.session.recovery import Recovery
 from wsrequest.session.rerun import Question
+from wsrequest.session.updates import Updates
 
 
 class Subscription(Exchange):
@@ -43,9 +46,10 @@ class Subscription(Exchange):
         "_renaming",
         "_wanted",
         "_was_slow",
+        "asking",
         "attendance",
         "is_named",
-        "request",
+        "updates",
     )
 
     def __init__(
@@ -54,17 +58,20 @@ class Subscription(Exchange):
         keeper: Keeper[Subscription],
         message: Request,
         factory: RequestFactory,
+        asking: Asking,
     ) -> None:
         super().__init__(session, message, factory)
         self._keeper = keeper
         #: The GET by which the url is asked, now and later.
-        self.request = structs.replace(message, method="GET")
+        self.asking = asking
         self._following: Following | None = None
         #: Whether its view has named the topic: for another user it may name another one.
         self.is_named = False
         self._renaming = False
         #: Its part in who is on the topic; None where nobody is told.
         self.attendance: Attendance | None = None
+        #: What keeps a live one up to date.
+        self.updates: Updates | None = None
         self._failure: BrokerUnavailable | None = None
         # The url has said yes: from here on it is not the GET that the client waits for.
         self._accepted = False
@@ -148,15 +155,19 @@ class Subscription(Exchange):
             self._learning = True
             self._learn(reply)
             self._learning = False
+            if self.updates is not None and (refusal := self.updates.enter(reply)) is not None:
+                self.fail(refusal)
+                return
             self._stop_timer()
             following.user = self.user_of(reply)
             if self.attendance is not None:
                 self.attendance.enter(following.user)
-            if self.message.since is None:
+            since = self.message.since
+            if since is None:
                 self._answer(reply, following, following.start, None)
                 self._begin(following)
             else:
-                self._work(self._recover(reply, following))
+                self._work(self._recover(reply, following, since))
             self._accepted = True
 
     async def begin(self, head: Reply) -> None:
@@ -192,7 +203,8 @@ class Subscription(Exchange):
         following.offset = position.offset
         self._streaming = True  # from here on it ends as a stream does
         self._tell(reply.status)
-        self._keeper.reruns.watch(self)
+        if self.updates is None:
+            self._keeper.reruns.watch(self)
 
     def _begin(self, following: Following) -> None:
         """The client has the snapshot, and what it had missed: go on from there."""
@@ -200,32 +212,14 @@ class Subscription(Exchange):
         following.begin()
         self._go_on()
 
-    async def _recover(self, reply: Reply, following: Following) -> None:
+    async def _recover(self, reply: Reply, following: Following, since: Since) -> None:
         """Answer, and send what has happened since the client was there last, if all of that can be had."""
-        start, since, topic = following.start, self.message.since, following.topic
-        assert since is not None
-        after, page = Position(since.epoch, since.offset), None
-        if after.epoch == start.epoch and after != start:
-            page = await self._missed(following, after)
-        recovered = after == start or page is not None
-        self._answer(reply, following, after if recovered else start, recovered)
-        while page is not None and after.offset < start.offset:
-            if not page.news:
-                page = None
-                break
-            for news in page.news:
-                if news.offset > start.offset:
-                    break  # it is held
-                await self._may_send()
-                if following.topic is not topic:
-                    self._begin(following)
-                    return
-                following.pass_on(news)
-                after = Position(start.epoch, news.offset)
-            if after.offset < start.offset:
-                page = await self._missed(following, after)
-        if recovered and after.offset < start.offset:
-            following.lost("history", start.offset)
+        recovery = Recovery(self._keeper.hub, following, since, self._may_send)
+        recovered = await recovery.begin()
+        position = recovery.after if recovered else following.start
+        self._answer(reply, following, position, recovered)
+        if recovered:
+            await recovery.go_on()
         self._begin(following)
 
     async def _may_send(self) -> None:
@@ -236,18 +230,21 @@ class Subscription(Exchange):
             else:
                 await self._session.outbox.room()
 
-    async def _missed(self, following: Following, after: Position) -> Recovered | None:
-        """The next events after this position; None where they can't be had."""
-        try:
-            page = await self._keeper.hub.recover(following.topic, after)
-        except BrokerUnavailable:
-            return None
-        return page if page.whole else None
-
     # What the following wants.
 
     def renew(self) -> None:
         self._want(Wanted.SNAPSHOT)
+
+    def touched(self) -> None:
+        if self.updates is None:
+            self._want(Wanted.SNAPSHOT)
+        else:
+            self.updates.due()
+
+    def catch_up(self) -> None:
+        if self._session.outbox.full:
+            self.is_slow("latest")
+        self._go_on()
 
     def is_slow(self, policy: str) -> None:
         if not self._was_slow:
@@ -261,7 +258,7 @@ class Subscription(Exchange):
     # Permission, and who asks for it.
 
     def question(self) -> Question:
-        return self._keeper.question_of(self)
+        return self.asking.question()
 
     def ask_again(self) -> None:
         """Who the connection is has changed: send nothing more before the url has been asked whether it may."""
@@ -270,6 +267,8 @@ class Subscription(Exchange):
             if self.attendance is not None:
                 self.attendance.doubt()
             self._in_doubt = True
+            if self.updates is not None:
+                self.updates.leave()
             if self._following is not None:
                 self._following.pause()
             self._want(Wanted.PERMISSION)
@@ -315,7 +314,12 @@ class Subscription(Exchange):
         if self._wanted or self._session.outbox.full:
             self._work(self._ask())
         else:
-            following.resume()
+            self._resume(following)
+
+    def _resume(self, following: Following) -> None:
+        following.resume()
+        if self.updates is not None and not (following.incomplete or following.owes_state):
+            self.updates.send(following.update)
 
     async def _ask(self) -> None:
         """Ask the url until nothing more is wanted; then let events flow, as soon as there is room."""
@@ -327,7 +331,7 @@ class Subscription(Exchange):
             if self._wanted:
                 await self._ask_once()
                 continue
-            following.resume()
+            self._resume(following)
             if not self._wanted:  # else there was too much for the room
                 break
         self._asking = None
@@ -339,25 +343,36 @@ class Subscription(Exchange):
         self._wanted = Wanted.NOTHING
         if wanted is Wanted.SNAPSHOT:
             following.hold()
-        self._renaming = self.is_named and self._in_doubt
-        self._in_doubt = False
-        if self._renaming:
+        in_doubt, self._in_doubt = self._in_doubt, False
+        self._renaming = self.is_named and in_doubt
+        if self._renaming or (in_doubt and self.updates is not None):
             reply = await self._keeper.ask_alone(self)
         else:
             reply = await self._keeper.reruns.get(self)
-        if doubts == self._doubts and not self._accept(reply):
+        if doubts == self._doubts and not self._accept(reply, in_doubt=in_doubt):
             raise asyncio.CancelledError
         self._renaming = False
         if doubts != self._doubts:
             self._wanted = max(self._wanted, wanted)
         elif wanted is Wanted.SNAPSHOT or following.owes_state:
-            following.replace(reply)
+            self._replace(following, reply)
 
-    def _accept(self, reply: Reply) -> bool:
+    def _replace(self, following: Following, reply: Reply) -> None:
+        if following.replace(reply) and self.updates is not None:
+            self.updates.replaced(reply, self._session.connection.codec)
+
+    def _accept(self, reply: Reply, *, in_doubt: bool) -> bool:
         if self._failure is not None:  # of the topic that the view has named
             self._cut_short(self._failure)
             return False
-        return self.judge(reply)
+        if not self.judge(reply):
+            return False
+        refusal = None
+        if in_doubt and self.updates is not None and not self._in_doubt:
+            refusal = self.updates.enter(reply)
+        if refusal is not None:
+            self._cut_short(refusal)
+        return refusal is None
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this at the subscription's own pace; it is cancelled with the subscription."""
@@ -385,6 +400,8 @@ class Subscription(Exchange):
         if asking is not None and asking is not asyncio.current_task():
             asking.cancel()
         self._leave_topic()
+        if self.updates is not None:
+            self.updates.leave()
         self._keeper.reruns.forget(self)
         self._keeper.ended(self)
 

@@ -9,41 +9,35 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from django.http import HttpRequest
+from msgspec import structs
 
 from wsrequest.conf import Settings
-from wsrequest.errors import TooManySubscriptions
+from wsrequest.errors import TooManyLive, TooManySubscriptions
 from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request
 from wsrequest.protocol.tokens import expiry
+from wsrequest.session import asking
+from wsrequest.session.asking import Asking
 from wsrequest.session.attendance import Attendance, Introduction
 from wsrequest.session.exchange import Exchange, Owner
-from wsrequest.session.rerun import Question
 from wsrequest.session.subscription import Subscription
 from wsrequest.session.switchboard import Switchboard
+from wsrequest.session.updates import Updates
 
 #: Seconds that a GET may take which is run again, where REQUEST_TIMEOUT is longer or not set.
 LONGEST = 30.0
 
 
-class Session(Owner, Protocol):
+class Session(Owner, asking.Session, Protocol):
     """What subscriptions need of their connection."""
 
     identity: str | None
     loop: asyncio.AbstractEventLoop
 
-    def call(self, message: Request, factory: RequestFactory) -> Call:
-        """The message as the lifecycle takes it."""
-
     def run_call(self, call: Call, exchange: Exchange) -> None:
         """Let the exchange be told what becomes of the call."""
-
-    async def answer(self, call: Call) -> Reply:
-        """Run a call whose answer goes nowhere by itself."""
-
-    def present_factory(self) -> RequestFactory:
-        """Which makes requests with the connection's present credentials."""
 
     def close(self, code: int) -> None: ...
 
@@ -54,8 +48,11 @@ class Subscriptions:
     def __init__(self, session: Session, switchboard: Switchboard, settings: Settings) -> None:
         self.hub = switchboard.hub
         self.reruns = switchboard.reruns
+        self._queries = switchboard.queries
         self._session = session
         self._most = settings.max_subscriptions
+        self._most_live = settings.max_live
+        self._live = settings.live
         self._seconds = min(settings.request_timeout or LONGEST, LONGEST)
         self._members: set[Subscription] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -66,10 +63,16 @@ class Subscriptions:
 
     def add(self, message: Request, factory: RequestFactory) -> Subscription | None:
         """A new one, that is to be opened; None where it was refused."""
-        subscription = Subscription(self._session, self, message, factory)
+        get = Asking(self._session, structs.replace(message, method="GET"), self._seconds)
+        subscription = Subscription(self._session, self, message, factory, get)
         if len(self._members) >= self._most:
             subscription.fail(TooManySubscriptions())
             return None
+        if message.live:
+            if sum(each.message.live for each in self._members) >= self._most_live:
+                subscription.fail(TooManyLive())
+                return None
+            subscription.updates = Updates(subscription, get, self._queries, allowed=self._live)
         self._members.add(subscription)
         self._watch_token(subscription)
         return subscription
@@ -114,36 +117,14 @@ class Subscriptions:
     def identity(self) -> str | None:
         return self._session.identity
 
-    def question_of(self, subscription: Subscription) -> Question:
-        request = subscription.request
-        call = self._session.call(request, self._session.present_factory())
-        audience = (
-            request.url,
-            bytes(request.data) if request.data else b"",
-            tuple(sorted((request.headers or {}).items())),
-            request.token,
-            call.cookie,
-            call.factory.likeness,
-            call.codec.name,
-        )
-        return Question(audience, lambda: self._ask(call))
-
     async def ask_alone(self, subscription: Subscription) -> Reply:
-        call = self._session.call(subscription.request, self._session.present_factory())
-        call.subscription = Naming(subscription, self._session.loop)
-        return await self._ask(call)
-
-    async def _ask(self, call: Call) -> Reply:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._session.answer(call)
-        except TimeoutError:
-            return Reply(504, {})
+        call = subscription.asking.call(Naming(subscription, self._session.loop))
+        if subscription.updates is not None:
+            subscription.updates.watch(call)
+        return await subscription.asking.ask(call)
 
     async def introduce(self, subscription: Subscription, attendance: Attendance) -> Reply:
-        call = self._session.call(subscription.request, self._session.present_factory())
-        call.subscription = Introduction(attendance)
-        return await self._ask(call)
+        return await subscription.asking.ask(subscription.asking.call(Introduction(attendance)))
 
     def ended(self, subscription: Subscription) -> None:
         self._members.discard(subscription)
@@ -154,8 +135,10 @@ class Subscriptions:
         self._session.close(code)
 
     def _start(self, subscription: Subscription) -> None:
-        call = self._session.call(subscription.request, subscription.factory)
+        call = self._session.call(subscription.asking.request, subscription.factory)
         call.subscription = Naming(subscription, self._session.loop)
+        if subscription.updates is not None:
+            subscription.updates.watch(call)
         self._session.run_call(call, subscription)
 
 
@@ -174,6 +157,11 @@ class Naming:
     async def ahear(self, name: str) -> None:
         """The same, on any event loop."""
         await asyncio.wrap_future(self._begin(name))
+
+    def keep_live(self, allowed: bool, min_interval: float | None) -> None:
+        """What the view says of being live. On any thread."""
+        if (updates := self._subscription.updates) is not None:
+            updates.allowed, updates.min_interval = allowed, min_interval
 
     def last_step(self, request: HttpRequest) -> Callable[[], None] | None:
         """What is to be done on a thread, as a part of this request, once its url has said yes; None: nothing."""

@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 from wsrequest.conf import get_settings
 from wsrequest.lifecycle.runner import PoolRunner
+from wsrequest.live.queries import Queries
 from wsrequest.push.hub import Hub
-from wsrequest.push.publication import Dismissed, Noticed, Word
+from wsrequest.push.publication import Dismissed, Noticed, Word, Written
 from wsrequest.session.registry import Member, registry
 from wsrequest.session.rerun import Reruns
 from wsrequest.session.writer import Writers
@@ -18,11 +19,14 @@ from wsrequest.session.writer import Writers
 class Switchboard:
     """One for each event loop that has connections."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, workers: int) -> None:
-        self.hub = Hub(loop, self._heard)
-        self.writers = Writers(loop)
+    def __init__(self, runner: PoolRunner) -> None:
+        loop = runner.loop
         # Half of the threads at most: requests must not wait for what nobody has asked for.
-        self.reruns = Reruns(max(1, workers // 2), lambda: get_settings().reauthorize_interval)
+        places = asyncio.Semaphore(max(1, runner.pool.size // 2))
+        self.reruns = Reruns(places, lambda: get_settings().reauthorize_interval)
+        self.queries = Queries(loop, places, runner.call)
+        self.hub = Hub(loop, self._heard, self.queries.all_changed)
+        self.writers = Writers(loop)
 
     async def close(self) -> None:
         """Give back what brokers are heard by; the loop is about to end."""
@@ -35,6 +39,8 @@ class Switchboard:
         elif isinstance(word, Dismissed):
             for member in self._members(word):
                 member.close(word.code)
+        elif isinstance(word, Written):
+            self.queries.changed(word.tables)
 
     def _members(self, word: Noticed | Dismissed) -> Iterable[Member]:
         members: Iterable[Member]
@@ -62,5 +68,5 @@ def switchboard_of(runner: PoolRunner) -> Switchboard:
     """That of the runner's event loop; to be called there."""
     switchboard = _switchboards.get(runner)
     if switchboard is None:
-        switchboard = _switchboards[runner] = Switchboard(runner.loop, runner.pool.size)
+        switchboard = _switchboards[runner] = Switchboard(runner)
     return switchboard
