@@ -5,6 +5,7 @@
 ``wsrequest.E003``  IDEMPOTENCY_CACHE is none of CACHES
 ``wsrequest.E004``  one of BROKERS can't be used
 ``wsrequest.E005``  a PostgresBroker has no tables, as its app is not installed
+``wsrequest.E006``  LIVE_IGNORE names what is no model or column
 ``wsrequest.W001``  ATOMIC_REQUESTS with an asynchronous view: Django answers 500
 ``wsrequest.W002``  the cache for idempotency keys can't tell which of two requests came first
 ``wsrequest.W003``  it can't be seen by other processes (``check --deploy``)
@@ -27,9 +28,10 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-from wsrequest.conf import NAMES, get_settings, problems, unknown_keys
+from wsrequest.conf import LIVE_IGNORE, NAMES, get_settings, problems, unknown_keys
 from wsrequest.errors import ConfigurationError
 from wsrequest.lifecycle.views import each_view
+from wsrequest.live.tables import UnknownIgnored, what_is_ignored
 from wsrequest.push.brokers import broker_of
 from wsrequest.push.brokers.base import Broker
 
@@ -78,6 +80,22 @@ def _broker_errors() -> Iterator[Error]:
 def _is_postgres(broker: Broker) -> bool:
     """Told by name: psycopg may not be installed."""
     return any(kind.__module__ == _POSTGRES_BROKER for kind in type(broker).__mro__)
+
+
+@register(Tags.models)
+def check_live_ignore(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E006."""
+    if problems():
+        return []
+    found: list[CheckMessage] = []
+    for entry in set(get_settings().live_ignore).difference(LIVE_IGNORE):
+        try:
+            what_is_ignored(entry)
+        except UnknownIgnored as error:
+            found.append(
+                Error(f"WSREQUEST['LIVE_IGNORE'] has {entry!r}: {error}", id="wsrequest.E006")
+            )
+    return found
 
 
 @register(Tags.caches)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -46,6 +47,9 @@ OMIT_RESPONSE_HEADERS = (
 )
 
 
+#: What is written with nearly every request, and shown by hardly any.
+LIVE_IGNORE = ("sessions.Session", "AUTH_USER_MODEL.last_login")
+
 #: Nothing to install: within one process.
 BROKERS = {"default": {"BACKEND": "wsrequest.push.brokers.memory.MemoryBroker", "OPTIONS": {}}}
 
@@ -78,6 +82,9 @@ class Settings:
     max_live: int = 64
     #: Live GETs that are kept up to date in this process, each for all whose answers can't differ; then 503.
     max_live_audiences: int = 5_000
+    #: Models, and columns of models, whose reads and writes don't count for live GETs: "app.Model", "app.Model.field";
+    #: AUTH_USER_MODEL stands for the model of that setting.
+    live_ignore: tuple[str, ...] = LIVE_IGNORE
     #: Who carries events between processes: an alias for each broker, with its BACKEND and OPTIONS.
     brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: BROKERS, hash=False)
     #: A path pattern, as in ``fnmatch``, with what holds for topics that match it.
@@ -145,6 +152,7 @@ _FLOATS = {
     "reauthorize_interval",
     "request_timeout",
 }
+_IGNORED = re.compile(r"AUTH_USER_MODEL(\.\w+)?|\w+\.\w+(\.\w+)?")
 _MAY_BE_NONE = {each.name for each in fields(Settings) if "None" in str(each.type)}
 # What the settings of a topic pattern may be; what they mean stands in wsrequest.push.topics.
 _TOPIC_OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -215,10 +223,8 @@ def _problem(name: str, value: Any) -> str | None:
         if not (is_group and all(isinstance(header, str) for header in value)):
             return "must be a list of strings."
         return None
-    if name == "brokers":
-        return _brokers_problem(value)
-    if name == "topics":
-        return _topics_problem(value)
+    if name in _OWN_PROBLEMS:
+        return _OWN_PROBLEMS[name](value)
     if name in _SWITCHES:
         return None if isinstance(value, bool) else "must be True or False."
     return _number_problem(name, value)
@@ -233,6 +239,13 @@ def _number_problem(name: str, value: Any) -> str | None:
 
 def _is_number(value: Any, *kinds: type) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _ignored_problem(entries: Any) -> str | None:
+    is_group = isinstance(entries, list | tuple | set | frozenset)
+    if not is_group or not all(isinstance(each, str) and _IGNORED.fullmatch(each) for each in entries):
+        return 'must be a list of names such as "app.Model" and "app.Model.field".'
+    return None
 
 
 def _brokers_problem(brokers: Any) -> str | None:
@@ -267,6 +280,13 @@ def _topics_problem(topics: Any) -> str | None:
     return None
 
 
+_OWN_PROBLEMS = {
+    "brokers": _brokers_problem,
+    "live_ignore": _ignored_problem,
+    "topics": _topics_problem,
+}
+
+
 def _import_problem(path: Any, methods: tuple[str, ...]) -> str | None:
     wanted = (
         "a callable"
@@ -291,6 +311,8 @@ def get_settings() -> Settings:
     values = {name.lower(): value for name, value in _configured().items() if name in NAMES}
     for name in _HEADER_NAMES & values.keys():
         values[name] = tuple(header.lower() for header in values[name])
+    if "live_ignore" in values:
+        values["live_ignore"] = tuple(values["live_ignore"])
     return Settings(**values)
 
 

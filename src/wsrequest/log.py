@@ -257,6 +257,18 @@ def slow_consumer(connection: str | None, message: Request, policy: str) -> None
     )
 
 
+def live_write(table: str) -> None:
+    """What a live GET wrote while the server ran it again. Said once for each table: it happens with every run."""
+    if table not in _live_writes:
+        _live_writes.add(table)
+        push_log.warning(
+            "A live GET writes %s each time that it is run again; live queries are not told of that", table
+        )
+
+
+_live_writes: set[str] = set()
+
+
 def rerun_failed(url: str, error: BaseException) -> None:
     """A live GET could not be run again, for no fault of its view's; it is tried again."""
     push_log.error("What %s answers could not be found out", shown(url.partition("?")[0]), exc_info=error)

@@ -137,8 +137,7 @@ _sender = _Sender()
 
 def _forked() -> None:
     """Threads stay with the parent, and so does what waits for them. Locks may have been held by anybody."""
-    global _sender
-    _sender = _Sender()
+    _sender.__init__()  # type: ignore[misc]
     wanted.__init__()  # type: ignore[misc]
 
 

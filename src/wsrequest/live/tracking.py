@@ -1,22 +1,33 @@
-"""Django's database connections, watched: what the present context reads, and what commits write."""
+"""Django's database connections, watched: what the present context reads, and what commits write.
+
+Django calls an ``execute_wrapper`` of each connection with every statement, whoever sends it: the ORM or a cursor of
+the project's. (Not with what goes past it: ``callproc()``, ``COPY``, the driver's own connection, triggers and what
+other programs write. For those there are ``depends_on()`` and ``touch()``.) Signals of models would cost every save,
+say nothing of ``update()``, and their receivers keep Django from deleting without loading.
+
+What a statement writes counts as written though it may have raised: of many rows some may be there, and a server that
+went away may have done all.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-from django.apps import apps
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from wsrequest import log
 from wsrequest.live.reads import Reads, depends_on, present, reading
-from wsrequest.live.spreading import spread
-from wsrequest.push.rows import add, folded
+from wsrequest.live.sql import Statement
+from wsrequest.live.statements import note, note_made, statement_of
+from wsrequest.live.writes import log_of, written
 
 __all__ = ["Reads", "depends_on", "install", "reading"]
+
+#: Sets of parameters of one ``executemany()`` that are looked at; more are all rows.
+MOST_SETS = 100
 
 
 def install() -> None:
@@ -39,27 +50,61 @@ def _watch(connection: BaseDatabaseWrapper) -> None:
 def _track(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    names = _named_in(sql if isinstance(sql, str) else sql.as_string(None))
-    if sql[:6] == "SELECT":
-        if (reads := present.get()) is not None:
-            for name in names:
-                add(reads.tables, name, None)
+    reads = present.get()
+    if reads is None and sql.__class__ is str and sql.startswith("SELECT") and ";" not in sql:
         return execute(sql, params, many, context)
+    statement = statement_of(sql, context["connection"])
+    if reads is not None and statement.reads:
+        note(reads.tables, statement.reads, statement, None if many else params)
+    if statement.only_reads:
+        return execute(sql, params, many, context)
+    done = False
     try:
-        return execute(sql, params, many, context)
+        result = execute(sql, params, many, context)
+        done = True
     finally:
-        reads = present.get()
-        if names and not (reads and reads.rerun):
-            connection = context["connection"]
-            transaction.on_commit(
-                lambda: spread(dict.fromkeys(names)), connection.alias, robust=True
-            )
+        if statement.writes or statement.made:
+            _written(statement, params, many, context, reads, done=done)
+    if statement.savepoints or statement.back_to:
+        _savepoints(statement, context["connection"])
+    return result
 
 
-@cache
-def _tables() -> frozenset[str]:
-    return frozenset(folded(each._meta.db_table) for each in apps.get_models(True))
+def _written(
+    statement: Statement,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+    reads: Reads | None,
+    *,
+    done: bool,
+) -> None:
+    tables: dict[str, set[str] | None] = {}
+    for each in _sets(params) if many else (params,):
+        note(tables, statement.writes, statement, each)
+    if (made := statement.made) is not None:
+        if done and not many:
+            note_made(tables, made, context["cursor"], context["connection"])
+        else:
+            tables[made.table.name] = None
+    if reads is not None and reads.rerun:
+        for table in tables:
+            log.live_write(table)
+    elif tables:
+        written(context["connection"], tables)
 
 
-def _named_in(sql: str) -> frozenset[str]:
-    return _tables() & frozenset(re.findall(r"\w+", sql.lower()))
+def _sets(params: Any) -> Any:
+    """Of ``executemany()``: what it was given may be read once only."""
+    if isinstance(params, list | tuple) and len(params) <= MOST_SETS:
+        return params
+    return (None,)
+
+
+def _savepoints(statement: Statement, connection: Any) -> None:
+    noted = log_of(connection)
+    if noted is not None:
+        for savepoint in statement.savepoints:
+            noted.mark(savepoint)
+        if statement.back_to is not None:
+            noted.back_to(statement.back_to)

@@ -58,7 +58,7 @@ def named(things: Iterable[Any], argument: str) -> dict[str, set[str] | None]:
                 add(tables, folded(model._meta.db_table), None)
         else:
             raise TypeError(
-                f"{argument}: it takes models, instances of them and names, not {type(thing).__name__}."
+                f"{argument}: it takes models, instances of them and names, no {type(thing).__name__}."
             )
     return tables
 

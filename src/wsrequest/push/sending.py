@@ -36,7 +36,15 @@ from wsrequest.metrics import metrics_in_force
 from wsrequest.push.brokers import broker_of
 from wsrequest.push.brokers.base import Broker, Position, Retention
 from wsrequest.push.naming import topic_at, topics_in
-from wsrequest.push.publication import Dismissed, Noticed, Publication, Touched, encoded
+from wsrequest.push.publication import (
+    Dismissed,
+    Noticed,
+    Publication,
+    Touched,
+    Written,
+    encoded,
+)
+from wsrequest.push.rows import named
 from wsrequest.push.targets import Everyone, keys_of, target_of
 from wsrequest.push.topics import options_of
 
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
 
     Url = str | Promise
     User = Model | AnonymousUser | int | str | UUID
+    Touchable = Url | Model | type[Model]
 
 #: The code of a connection that the application ends: its client does not come back by itself.
 DISCONNECTED = 4010
@@ -120,17 +129,31 @@ async def anotify(
     await _asend([_notice(target, event, data)], using, on_commit=on_commit)
 
 
-def touch(*urls: Url, using: str = DEFAULT_DB_ALIAS, on_commit: bool = True) -> None:
-    """Say that what these URLs answer has changed: each of their subscribers gets what a GET of his own answers now.
+def touch(
+    *urls_models_instances_or_names: Touchable,
+    using: str = DEFAULT_DB_ALIAS,
+    on_commit: bool = True,
+) -> None:
+    """Say that something has changed: each subscriber whom it concerns gets what a GET of his own answers now.
 
-    No data is sent, so nobody sees more than he may. URLs, ``using`` and ``on_commit`` are as for :func:`publish`.
+    That can be what URLs answer (given as for :func:`publish`): all who are subscribed to one are concerned. Or rows
+    that something other than Django has written: a model means all of them, an instance its own, saved or deleted,
+    with its primary key. Or what a name stands for that was given to :func:`~wsrequest.depends_on`. These concern the
+    live subscriptions whose answers depend on it.
+
+    No data is sent, so nobody sees more than he may. ``using`` and ``on_commit`` are as for :func:`publish`. Raises
+    TypeError and ValueError for what is none of these.
     """
-    _send(_touches(urls), using, on_commit=on_commit)
+    _send(_touches(urls_models_instances_or_names), using, on_commit=on_commit)
 
 
-async def atouch(*urls: Url, using: str = DEFAULT_DB_ALIAS, on_commit: bool = True) -> None:
+async def atouch(
+    *urls_models_instances_or_names: Touchable,
+    using: str = DEFAULT_DB_ALIAS,
+    on_commit: bool = True,
+) -> None:
     """:func:`touch` for asynchronous code."""
-    await _asend(_touches(urls), using, on_commit=on_commit)
+    await _asend(_touches(urls_models_instances_or_names), using, on_commit=on_commit)
 
 
 def disconnect(
@@ -201,10 +224,24 @@ def _publication(topic: str, payload: bytes) -> Sending:
     return Sending(broker_of(options.broker), topic, payload, options.retention)
 
 
-def _touches(urls: Sequence[Any]) -> list[Sending]:
+def _touches(things: Sequence[Any]) -> list[Sending]:
     payload = encoded(Touched())
+    urls = [thing for thing in things if _is_url(thing)]
     topics = dict.fromkeys(topic_at(url, "touch()") for url in urls)
-    return [Sending(broker_of(options_of(topic).broker), topic, payload) for topic in topics]
+    sendings = [Sending(broker_of(options_of(topic).broker), topic, payload) for topic in topics]
+    tables = named((thing for thing in things if not _is_url(thing)), "touch()")
+    if tables:
+        written = {table: None if rows is None else list(rows) for table, rows in tables.items()}
+        sendings.append(Sending(broker_of(), None, encoded(Written(written))))
+    return sendings
+
+
+def _is_url(thing: Any) -> bool:
+    """Or the name of a topic, or meant to be one: what :func:`~wsrequest.depends_on` takes is spelled otherwise."""
+    if not isinstance(thing, str | Promise):
+        return False
+    text = str(thing)
+    return not text or text[0] == "@" or "/" in text
 
 
 def _notice(target: Any, event: str, data: Any) -> Sending:

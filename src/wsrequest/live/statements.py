@@ -1,0 +1,113 @@
+"""Texts of SQL that were seen before, each read once; and which rows one means with its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
+from typing import Any
+
+from django.apps import apps
+from django.core.signals import setting_changed
+from django.db.models.signals import class_prepared
+
+from wsrequest.conf import when_changed
+from wsrequest.live.sql import LONGEST, Made, Rows, Statement, parse
+from wsrequest.live.tables import all_tables
+from wsrequest.push.rows import MOST_ROWS, add
+
+#: Texts that are remembered.
+REMEMBERED = 2048
+
+
+class _Registry:
+    """The tables as they were at a moment, and what was read by them."""
+
+    def __init__(self) -> None:
+        tables = all_tables()
+        self.parse: Callable[[str], Statement] = partial(parse, tables=tables)
+        self.remembered = lru_cache(REMEMBERED)(self.parse)
+        self.any = Statement(tuple(map(Rows, tables.values())), tuple(map(Rows, tables.values())))
+
+
+@cache
+def _registry() -> _Registry:
+    return _Registry()
+
+
+def statement_of(sql: Any, connection: Any) -> Statement:
+    """What a text says, or an object that a driver makes one of (as psycopg's ``sql.Composed``)."""
+    if not apps.models_ready:
+        return _NOTHING  # no view runs yet, and nobody reads
+    registry = _registry()
+    if sql.__class__ is not str:
+        text = _text_of(sql, connection)
+        if text is None:
+            return registry.any
+        sql = text
+    return registry.remembered(sql) if len(sql) <= LONGEST else registry.parse(sql)
+
+
+def note(
+    tables: dict[str, set[str] | None], rows: Sequence[Rows], statement: Statement, params: Any
+) -> None:
+    """Add what a statement means by these, with these parameters."""
+    for each in rows:
+        table = each.table
+        if each.keys is None or len(each.keys) > MOST_ROWS or not _fit(params, statement):
+            tables[table.name] = None
+        else:
+            keys = [table.key_of(params[index]) for index in each.keys]
+            add(tables, table.name, None if None in keys else keys)  # type: ignore[arg-type]
+
+
+def note_made(tables: dict[str, set[str] | None], made: Made, cursor: Any, connection: Any) -> None:
+    """Add the rows that a statement has made, as far as the cursor knows their keys."""
+    keys = _made_keys(made, cursor, connection)
+    named = [made.table.key_of(key) for key in keys or ()]
+    add(tables, made.table.name, None if not named or None in named else named)  # type: ignore[arg-type]
+
+
+def _made_keys(made: Made, cursor: Any, connection: Any) -> Sequence[Any] | None:
+    if connection.vendor in ("sqlite", "mysql"):
+        numbered = made.rows == 1 and made.table.numbered
+        return [cursor.lastrowid or None] if numbered else None
+    if connection.vendor == "postgresql" and made.column is not None:
+        rows = cursor.cursor.fetchall()  # they are here: the client has all of them
+        cursor.cursor.scroll(0, mode="absolute")
+        return [row[made.column] for row in rows]
+    return None
+
+
+def _fit(params: Any, statement: Statement) -> bool:
+    return isinstance(params, list | tuple) and len(params) == statement.parameters
+
+
+def _text_of(sql: Any, connection: Any) -> str | None:
+    if isinstance(sql, str):
+        return str(sql)
+    if isinstance(sql, bytes):
+        return sql.decode(errors="replace")
+    try:
+        return str(sql.as_string(connection.connection))
+    except Exception:  # noqa: BLE001 (any driver's object: it may be any statement)
+        return None
+
+
+_NOTHING = Statement()
+
+
+def _forget(**kwargs: Any) -> None:
+    """There is another model, or another setting."""
+    _registry.cache_clear()
+
+
+class_prepared.connect(_forget, dispatch_uid="wsrequest.live")
+when_changed(_forget)
+
+
+def _setting_changed(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("AUTH_USER_MODEL", "INSTALLED_APPS"):
+        _forget()
+
+
+setting_changed.connect(_setting_changed, dispatch_uid="wsrequest.live")

@@ -1,0 +1,102 @@
+"""What the transaction of a connection has written so far, to be told when it is committed.
+
+It is held by nothing but the callbacks that Django keeps for the commit. So it goes where they go: Django drops them
+with a rollback, and the log is gone with the last of them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from wsrequest.live.spreading import spread
+from wsrequest.push.rows import Tables, add
+
+_ATTRIBUTE = "_wsrequest_written"
+
+
+class Log:
+    """In the order of the statements: what was written, and the savepoints in between."""
+
+    def __init__(self) -> None:
+        self._entries: list[str | dict[str, set[str] | None]] = []
+        self._index = 0
+
+    def add(self, tables: Tables) -> None:
+        if not self._entries or isinstance(self._entries[-1], str):
+            self._entries.append({})
+        latest = self._entries[-1]
+        assert isinstance(latest, dict)
+        for table, keys in tables.items():
+            add(latest, table, keys)
+
+    def mark(self, savepoint: str) -> None:
+        self._entries.append(savepoint)
+
+    def back_to(self, savepoint: str) -> None:
+        """Forget what was written since. A savepoint that is not known is older than the log."""
+        while self._entries and self._entries[-1] != savepoint:
+            self._entries.pop()
+
+    def publish(self) -> None:
+        """Say all that was written since the last time."""
+        entries, self._entries = self._entries, []
+        written: dict[str, set[str] | None] = {}
+        for entry in entries:
+            if not isinstance(entry, str):
+                for table, keys in entry.items():
+                    add(written, table, keys)
+        if written:
+            spread(written)
+
+    def hold(self, connection: Any) -> None:
+        """Have one of the connection's callbacks that is dropped at the latest where the present write is undone."""
+        callbacks = connection.run_on_commit
+        if self._index < len(callbacks):
+            savepoints, callback, _ = callbacks[self._index]
+            # A test case never commits: there, callbacks are looked for by who wants to run them.
+            if (
+                getattr(callback, "__self__", None) is self
+                and savepoints.issubset(connection.savepoint_ids)
+                and not (connection.atomic_blocks and connection.atomic_blocks[0]._from_testcase)
+            ):
+                return
+        self._index = len(callbacks)
+        callbacks.append((set(connection.savepoint_ids), self.publish, True))
+
+
+def log_of(connection: Any) -> Log | None:
+    """Of its present transaction; None where nothing was written yet."""
+    found = vars(connection).get(_ATTRIBUTE)
+    return None if found is None else found()
+
+
+def written(connection: Any, tables: Tables) -> None:
+    """This connection has written these rows. They are told at the commit; at once where there is no transaction."""
+    if connection.autocommit and not connection.in_atomic_block:
+        spread(tables)
+        return
+    log = log_of(connection)
+    if log is None:
+        log = Log()
+        setattr(connection, _ATTRIBUTE, weakref.ref(log))
+    log.add(tables)
+    log.hold(connection)
+    if not (connection.in_atomic_block and connection.commit_on_exit):
+        _watch_commit(connection)
+
+
+def _watch_commit(connection: Any) -> None:
+    """Where a project commits by itself, Django calls its callbacks only once autocommit is on again."""
+    if getattr(connection.commit, "_wsrequest", False):
+        return
+    commit = connection.commit
+
+    def commit_and_tell() -> None:
+        commit()
+        log = log_of(connection)
+        if log is not None:
+            log.publish()
+
+    commit_and_tell._wsrequest = True  # type: ignore[attr-defined]
+    connection.commit = commit_and_tell
