@@ -19,6 +19,7 @@ from wsrequest.lifecycle.once import Once, once_for
 from wsrequest.lifecycle.request import RequestFactory, SocketRequest
 from wsrequest.lifecycle.response import Reply, head_of, reply_to
 from wsrequest.lifecycle.threads import Lane
+from wsrequest.lifecycle.touched import Observed
 from wsrequest.lifecycle.views import any_view_is_async, view_is_async
 from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.json import JSONCodec
@@ -53,6 +54,8 @@ class Call:
     identity: Identity = UNSET
     #: What keeps a request with a key from running twice; made with the request.
     once: Once | None = None
+    #: What the answer depends on; None where nobody asks, and the request is as light as can be.
+    observed: Observed | None = None
 
     def request(self) -> SocketRequest | Reply | MessageError:
         """The request; or what is to be answered where the message can't be one."""
@@ -68,6 +71,8 @@ class Call:
             request._wsrequest_subscription = self.subscription
         if self.message.key is not None:
             self._expect_repeats(request)
+        if self.observed is not None:
+            self.observed.watch(request)
         return request
 
     def _expect_repeats(self, request: SocketRequest) -> None:
@@ -117,14 +122,19 @@ class Call:
         reply = reply_to(
             self.message.method, cast("HttpResponse", response), self.omitted, self.codec
         )
-        reply.identity = self.identity
-        return reply
+        return self._signed(reply, response)
 
     def head(self, response: HttpResponseBase) -> Reply:
         """The head of a stream."""
         reply = head_of(response, self.omitted)
         reply.is_stream = True
+        return self._signed(reply, response)
+
+    def _signed(self, reply: Reply, response: HttpResponseBase) -> Reply:
+        """The reply with what is known of the request."""
         reply.identity = self.identity
+        if self.observed is not None:
+            reply.varies = self.observed.varies(response)
         return reply
 
 

@@ -222,6 +222,11 @@ class RequestFactory:
         return request
 
     @property
+    def facts(self) -> Mapping[str, Any]:
+        """What META of each of its requests begins with, before the message has its say. To be read only."""
+        return self._meta
+
+    @property
     def likeness(self) -> frozenset[tuple[str, Any]]:
         """What its requests have in common that an answer can depend on. Ports and ids of connections are not part of
         it, though a view could look at them."""

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from wsrequest.lifecycle.cookies import public_cookies
 from wsrequest.lifecycle.identity import Identity
+from wsrequest.lifecycle.touched import Varies
 from wsrequest.protocol.body import charset_of, is_json_type
 from wsrequest.protocol.codec import Codec, Encoding
 
@@ -32,6 +33,8 @@ class Reply:
     identity: Identity = UNSET
     #: It is but the head of one: the body would come in pieces.
     is_stream: bool = False
+    #: What the answer depended on; None where nobody watches.
+    varies: Varies | None = None
 
 
 def head_of(response: HttpResponseBase, omitted: frozenset[str]) -> Reply:
