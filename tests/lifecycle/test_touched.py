@@ -63,7 +63,7 @@ _number = iter(range(1_000_000))
 
 def call_of(
     view: View | None = None,
-    url: str = "/it/",
+    url: str = "/view/",
     *,
     cookie: str = "",
     headers: dict[str, str] | None = None,
@@ -563,7 +563,7 @@ def alike(varies: Varies, one: dict[str, Any], other: dict[str, Any]) -> bool:
         (Varies(), {"cookie": "a=1"}, {"cookie": "a=2"}, True),
         (Varies(), {"token": "a"}, {"token": "b"}, True),
         (Varies(), {"headers": {"authorization": "a"}}, {}, True),
-        (Varies(), {"url": "/it/?a"}, {"url": "/it/?b"}, False),
+        (Varies(), {"url": "/view/?a"}, {"url": "/view/?b"}, False),
         (Varies(), {"data": {"a": 1}}, {"data": {"a": 2}}, False),
         (Varies(), {"headers": {"host": "localhost"}}, {}, False),
         (Varies(), {"codec": MsgpackCodec()}, {}, False),
