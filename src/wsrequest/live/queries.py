@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Protocol
+from typing import Any
 
 from wsrequest import log
 from wsrequest.conf import Settings, get_settings
@@ -20,85 +20,18 @@ from wsrequest.live import spreading
 from wsrequest.live.answer import Answer
 from wsrequest.live.changes import Heard, Index
 from wsrequest.live.look import Look
+from wsrequest.live.query import RETRY, Place, Query, Watcher
 from wsrequest.metrics import metrics_in_force
 from wsrequest.push.rows import Tables
 
 #: Subscribers that are told of an answer before whatever else waits on the loop has its turn.
 AT_ONCE = 256
 
-#: Seconds until a GET that failed (5xx) is run again, and the factor by which they grow.
-RETRY, GROWTH = 1.0, 2.0
+#: By which factor the seconds grow until a GET that failed is run again.
+GROWTH = 2.0
 
 #: Differing states, among an audience, from which a patch is made; whoever holds another one gets the whole answer.
 STATES = 8
-
-
-class Watcher(Protocol):
-    """A live subscription. All is called on its event loop, and must not raise."""
-
-    #: What the client holds, as soon as it holds anything.
-    state: Answer | None
-    #: The least seconds between two runs; None for the setting's.
-    min_interval: float | None
-
-    @property
-    def name(self) -> str:
-        """The url, for people."""
-
-    def bearing(self) -> Hashable:
-        """The present credentials: while they are equal, so is what a GET of its own would bear."""
-
-    def look(self, mark: int, *, rerun: bool) -> Look:
-        """A GET of its own, with the present credentials; for :meth:`ask`."""
-
-    def ask(self, look: Look) -> Awaitable[Reply]:
-        """Run it."""
-
-    def judge(self, reply: Reply) -> bool:
-        """This is what its url answers now: whether the subscription goes on."""
-
-    def show(self, answer: Answer) -> None:
-        """This is what the client is to hold."""
-
-
-class Query:
-    """A GET and its audience."""
-
-    __slots__ = (
-        "answer",
-        "answered",
-        "dirty",
-        "key",
-        "members",
-        "min_interval",
-        "pause",
-        "reads",
-        "reruns",
-        "started",
-        "task",
-        "timer",
-        "varies",
-    )
-
-    def __init__(
-        self, key: Hashable, varies: Varies, reads: Tables, answer: Answer, now: float
-    ) -> None:
-        self.key = key
-        self.varies = varies
-        self.reads = reads
-        self.answer = answer
-        #: Its subscribers, each with the credentials that it had when its place here was found.
-        self.members: dict[Watcher, Hashable] = {}
-        self.min_interval = 0.0
-        #: Whether what it read was written since its last run began.
-        self.dirty = False
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        #: When the last run began, and when it was answered well, on the loop's clock.
-        self.started = self.answered = now
-        #: Seconds until the next run, after one that failed.
-        self.pause = RETRY
-        self.reruns = 0
 
 
 class Queries:
@@ -157,7 +90,7 @@ class Queries:
         else:
             answer = query.answer.same_as(answer)
             self._depend(query, _union(query.reads, reads))
-        self._join(query, watcher, look.bearing)
+        self._join(query, watcher, Place(look.bearing, look.mark))
         if self._heard.since(look.mark, reads):
             self._due(query)
         return answer
@@ -171,6 +104,14 @@ class Queries:
         if not query.members:
             self._remove(query)
         self._want()
+
+    def close(self) -> None:
+        """The loop is about to end: run nothing any more."""
+        for query in self.all():
+            if query.task is not None:
+                query.task.cancel()
+            for watcher in tuple(query.members):
+                self.leave(watcher)
 
     # What has changed.
 
@@ -216,8 +157,8 @@ class Queries:
             self._index.add(query, reads)
         query.reads = reads
 
-    def _join(self, query: Query, watcher: Watcher, bearing: Hashable) -> None:
-        query.members[watcher] = bearing
+    def _join(self, query: Query, watcher: Watcher, place: Place) -> None:
+        query.members[watcher] = place
         self._of[watcher] = query
         least = watcher.min_interval
         query.min_interval = get_settings().live_min_interval if least is None else least
@@ -273,28 +214,27 @@ class Queries:
         async with self._places:
             if not query.members:
                 return
-            watcher = next(iter(query.members))
             query.started = self._loop.time()
             query.dirty = False
-            look = watcher.look(self._heard.mark(), rerun=True)
+            mark = self._heard.mark()
             try:
-                if look.audience(query.varies) != query.key:  # its cookies have changed
-                    self._place(query, watcher, look, query.varies)
-                    query.dirty = True
-                    return
-                reply = await watcher.ask(look)
-            except BaseException:
-                self._heard.release(look.mark)
-                raise
-        try:
-            self._count(query)
-            await self._answered(query, look, reply)
-            stale = self._heard.since(look.mark, query.reads)
-        finally:
-            self._heard.release(look.mark)
-        query.dirty = query.dirty or stale
+                await self._ask(query, mark)
+                query.dirty = query.dirty or self._heard.since(mark, query.reads)
+            finally:
+                self._heard.release(mark)
         if not self._is_there(query):
             self._dissolve(query)
+
+    async def _ask(self, query: Query, mark: int) -> None:
+        watcher = next(iter(query.members))
+        look = watcher.look(mark, rerun=True)
+        if look.audience(query.varies) != query.key:  # its cookies have changed
+            self._place(query, watcher, look, query.varies)
+            query.dirty = True
+            return
+        reply = await watcher.ask(look)
+        self._count(query)
+        await self._answered(query, look, reply)
 
     async def _answered(self, query: Query, look: Look, reply: Reply) -> None:
         if reply.status >= 500 and self._bear_with(query):
@@ -332,9 +272,10 @@ class Queries:
         for count, watcher in enumerate(tuple(query.members), 1):
             if not count % AT_ONCE:
                 await asyncio.sleep(0)
-            if watcher not in query.members:
-                continue  # it has left meanwhile
-            if query.members[watcher] != watcher.bearing():
+            place = query.members.get(watcher)
+            if place is None or place.mark > look.mark:
+                continue  # it has left meanwhile; or come, with a later answer of its own
+            if place.bearing != watcher.bearing():
                 self._place(query, watcher, watcher.look(look.mark, rerun=True), query.varies)
             if watcher in query.members and watcher.judge(reply) and watcher in query.members:
                 watcher.show(query.answer)
@@ -350,24 +291,24 @@ class Queries:
         """The answer varies by something else than before: it is only for those that agree with ``look`` in that."""
         self._remove(query)
         query.varies, query.key = varies, look.audience(varies)
-        for watcher, known in tuple(query.members.items()):
-            if known != look.bearing:
+        for watcher, place in tuple(query.members.items()):
+            if place.bearing != look.bearing:
                 self._place(query, watcher, watcher.look(look.mark, rerun=True), varies)
         if query.key not in self._queries:
             self._add(query)
 
     def _place(self, query: Query, watcher: Watcher, look: Look, varies: Varies) -> None:
         """Find its place anew: here, or where its answer is asked for by itself."""
-        key = look.audience(varies)
+        key, place = look.audience(varies), Place(look.bearing, query.members[watcher].mark)
         if key == query.key:
-            query.members[watcher] = look.bearing
+            query.members[watcher] = place
             return
         self._take(query, watcher)
         other = self._queries.get(key)
         if other is None:
             other = self._add(Query(key, varies, query.reads, query.answer, self._loop.time()))
             other.answered = query.answered
-        self._join(other, watcher, look.bearing)
+        self._join(other, watcher, place)
         self._due(other)
 
     def _dissolve(self, query: Query) -> None:
@@ -376,9 +317,9 @@ class Queries:
         if other is None:  # nobody was left
             return
         self._depend(other, _union(other.reads, query.reads))
-        for watcher, bearing in tuple(query.members.items()):
+        for watcher, place in tuple(query.members.items()):
             self._take(query, watcher)
-            self._join(other, watcher, bearing)
+            self._join(other, watcher, place)
         if query.dirty:
             self._due(other)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import UNSET
 
@@ -174,17 +174,19 @@ class Exchange:
     def respond(self, reply: Reply) -> None:
         self._learn(reply)
         if not self._ended:
-            self._end(
-                self._session.connection.send_response(
-                    self.message.id,
-                    reply.status,
-                    reply.headers,
-                    reply.data,
-                    reply.encoding,
-                    reply.cookies,
-                )
-            )
+            self._end(self._response(reply))
             self._tell(reply.status)
+
+    def _response(self, reply: Reply, **more: Any) -> bytes:
+        return self._session.connection.send_response(
+            self.message.id,
+            reply.status,
+            reply.headers,
+            reply.data,
+            reply.encoding,
+            reply.cookies,
+            **more,
+        )
 
     def fail(self, error: WSRequestError) -> None:
         if not self._ended:

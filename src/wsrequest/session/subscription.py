@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import UNSET
 
 from wsrequest import log
-from wsrequest.errors import BrokerUnavailable, NotWatchable, ViewFailed
+from wsrequest.errors import BrokerUnavailable, ExchangeError, NotWatchable, ViewFailed
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply
 from wsrequest.protocol.messages import Request, Since, Subscribed
@@ -68,9 +68,8 @@ class Subscription(Exchange):
         #: Whether its view has named the topic: for another user it may name another one.
         self.is_named = False
         self._renaming = False
-        #: Its part in who is on the topic; None where nobody is told.
+        #: Its part in who is on the topic, where that is told; and what keeps it up to date, where it is live.
         self.attendance: Attendance | None = None
-        #: What keeps a live one up to date.
         self.updates: Updates | None = None
         self._failure: BrokerUnavailable | None = None
         # The url has said yes: from here on it is not the GET that the client waits for.
@@ -189,17 +188,7 @@ class Subscription(Exchange):
         subscribed = Subscribed(*position, recovered=UNSET if recovered is None else recovered)
         if self.attendance is not None:
             subscribed.presence = self.attendance.see()
-        self._session.outbox.put(
-            self._session.connection.send_response(
-                self.message.id,
-                reply.status,
-                reply.headers,
-                reply.data,
-                reply.encoding,
-                reply.cookies,
-                subscription=subscribed,
-            )
-        )
+        self._session.outbox.put(self._response(reply, subscription=subscribed))
         following.offset = position.offset
         self._streaming = True  # from here on it ends as a stream does
         self._tell(reply.status)
@@ -242,7 +231,7 @@ class Subscription(Exchange):
             self.updates.due()
 
     def catch_up(self) -> None:
-        if self._session.outbox.full:
+        if self._accepted and self._session.outbox.full:
             self.is_slow("latest")
         self._go_on()
 
@@ -362,17 +351,13 @@ class Subscription(Exchange):
             self.updates.replaced(reply, self._session.connection.codec)
 
     def _accept(self, reply: Reply, *, in_doubt: bool) -> bool:
-        if self._failure is not None:  # of the topic that the view has named
-            self._cut_short(self._failure)
-            return False
-        if not self.judge(reply):
-            return False
-        refusal = None
-        if in_doubt and self.updates is not None and not self._in_doubt:
+        refusal: ExchangeError | None = self._failure  # of the topic that the view has named
+        goes_on = refusal is None and self.judge(reply)
+        if goes_on and in_doubt and self.updates is not None and not self._in_doubt:
             refusal = self.updates.enter(reply)
         if refusal is not None:
             self._cut_short(refusal)
-        return refusal is None
+        return not self._ended
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this at the subscription's own pace; it is cancelled with the subscription."""

@@ -30,6 +30,7 @@ class Switchboard:
 
     async def close(self) -> None:
         """Give back what brokers are heard by; the loop is about to end."""
+        self.queries.close()
         await self.hub.close()
 
     def _heard(self, word: Word) -> None:
