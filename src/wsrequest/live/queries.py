@@ -222,6 +222,7 @@ class Queries:
                 query.dirty = query.dirty or self._heard.since(mark, query.reads)
             finally:
                 self._heard.release(mark)
+                self._want()
         if not self._is_there(query):
             self._dissolve(query)
 
