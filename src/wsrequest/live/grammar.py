@@ -149,18 +149,18 @@ class Conditions:
         return any(each in _LOOSE or not (each in _TIGHT or _is_name(each)) for each in own)
 
     def _note(self, start: int, end: int) -> None:
-        """``table.key = %s`` or ``table.key IN (%s, ...)``."""
-        tokens, texts = self._tokens, self._tokens.texts
-        column, after = tokens.dotted(start)
-        if after != start + 3 or after >= end:
+        """``table.key = %s`` or ``table.key IN (%s, ...)``, with any parentheses (Django has ``(key) IN ((%s))``)."""
+        tokens = self._tokens
+        at = [index for index in range(start, end) if tokens.texts[index] not in "()"]
+        texts = [tokens.texts[index] for index in at]
+        if len(at) < 5 or texts[1] != ".":
             return
-        listed = texts[after] == "in" and tokens.closed.get(after + 1) == end - 1
-        values = texts[after + 2 : end - 1] if listed else texts[after + 1 : end]
+        values = texts[4:]
         expected = ["%s", ","] * (len(values) // 2) + ["%s"]
-        if values == expected and (listed or (texts[after] == "=" and len(values) == 1)):
-            first = tokens.before[after]
+        if values == expected and (texts[3] == "in" or (texts[3] == "=" and len(values) == 1)):
+            first = tokens.before[at[4]]
             indices = range(first, first + len(values) // 2 + 1)
-            self._pinned.setdefault((tokens.name(start), column), indices)
+            self._pinned.setdefault((tokens.name(at[0]), tokens.name(at[2])), indices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """New rows, to which the database gives their keys: how many, and which column of what comes back is the key."""
+    """New rows, to which the database gives their keys: how many (0: unknown), and which column of what comes back is
+    the key."""
 
     table: Table
     rows: int
@@ -160,9 +161,8 @@ def _by_name(name: str, named: Iterable[Table]) -> Table | None:
     return next((table for table in named if table.name == name), None)
 
 
-_INTO = re.compile(
-    r"""(?:insert|replace)(?:\s+\w+){0,2}?\s+into\s+((?:["`]?\w+["`]?\.)?["`]?(\w+)["`]?)[\s(]"""
-)
+_NAME = r"""(?:"\w+"|`\w+`|\w+)"""
+_INTO = re.compile(rf"(?:insert|replace)(?:\s+\w+){{0,2}}?\s+into\s+(?:{_NAME}\.)?({_NAME})[\s(]")
 
 
 def _insert(
@@ -171,7 +171,7 @@ def _insert(
     match = _INTO.match(text)
     if match is None:
         return None
-    table = _by_name(match[2], named)
+    table = _by_name(match[1].strip('"`'), named)
     reads = _others(table, named)
     if table is None:
         return Statement(reads)
@@ -180,11 +180,9 @@ def _insert(
         cascades = table.deleted_with if replaces else ()
         return Statement(reads, _with_cascades((Rows(table),), cascades))
     values = grammar.values_in(tokens, table.key)
-    if values is None:
-        return Statement(reads, (Rows(table),))
-    if values.keys is not None:
+    if values is not None and values.keys is not None:
         return Statement(reads, (Rows(table, values.keys),), tokens.parameters)
-    made = Made(table, values.rows, grammar.returned(tokens, table.key))
+    made = Made(table, values.rows if values else 0, grammar.returned(tokens, table.key))
     return Statement(reads, made=made, parameters=tokens.parameters)
 
 

@@ -72,6 +72,8 @@ def _made_keys(made: Made, cursor: Any, connection: Any) -> Sequence[Any] | None
         numbered = made.rows == 1 and made.table.numbered
         return [cursor.lastrowid or None] if numbered else None
     if connection.vendor == "postgresql" and made.column is not None:
+        if cursor.rowcount > MOST_ROWS:
+            return None
         rows = cursor.cursor.fetchall()  # they are here: the client has all of them
         cursor.cursor.scroll(0, mode="absolute")
         return [row[made.column] for row in rows]
