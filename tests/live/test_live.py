@@ -84,6 +84,28 @@ async def test_a_list_stays_up_to_date() -> None:
         await client.until(1, {"notes": [{"slug": "a", "text": "two"}]})
         await on_thread(Note.objects.all().delete)
         await client.until(1, {"notes": []})
+        assert [said["event"] for said in client.said[1:]] == ["replace", "replace", "replace"]
+
+
+async def test_what_is_sent_is_the_difference() -> None:
+    await on_thread(
+        Note.objects.bulk_create, [Note(slug=f"n{number}", text="long " * 9) for number in range(9)]
+    )
+    async with connection() as peer:
+        client = Client(peer)
+        await client.subscribe(1, "/notes/")
+        await on_thread(Note.objects.filter(slug="n3").update, text="short")
+        await client.hear()
+        assert client.said[-1] == {
+            "id": 1,
+            "event": "patch",
+            "data": [{"op": "replace", "path": "/notes/3/text", "value": "short"}],
+            "rev": 1,
+        }
+        await on_thread(Note.objects.filter(slug="n3").update, text="short")  # nothing is new
+        await on_thread(Note.objects.filter(slug="n4").delete)
+        await client.hear()
+        assert client.said[-1]["data"] == [{"op": "remove", "path": "/notes/4"}]
 
 
 async def test_a_row_that_is_deleted_ends_its_subscription() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
+
 from wsrequest.lifecycle.response import Reply
+from wsrequest.live.delta import SAME, delta
 from wsrequest.protocol.codec import Codec, Encoding
 
 
@@ -51,7 +54,10 @@ class Answer:
         self._updates.clear()
 
     def _found(self, state: Answer) -> Update | None:
-        return self._whole()
+        patch = delta(state, self)
+        if patch is SAME:
+            return None
+        return self._whole() if patch is None else Update("patch", patch.ops, UNSET)
 
     def _whole(self) -> Update:
         return Update("replace", self.data, self.encoding)

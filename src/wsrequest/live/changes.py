@@ -21,7 +21,7 @@ def concerns(change: Tables | None, reads: Tables) -> bool:
     for table, written in change.items():
         if table in reads:
             read = reads[table]
-            if written is None or read is None or any(row in read for row in written):
+            if read is None or (read if written is None else any(row in read for row in written)):
                 return True
     return False
 
