@@ -13,7 +13,7 @@ from tests.push.postgres.fixtures import ALIAS
 from tests.push.postgres.threads import execute, on_thread, table_locked, until_it_is
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Position, Retention
-from wsrequest.push.brokers.postgres import PostgresBroker, ear, listener, wires
+from wsrequest.push.brokers.postgres import PostgresBroker, ear, hearing, wires
 
 KEEP = Retention(size=100, ttl=60)
 ONCE = ["interrupted", "resumed"]
@@ -45,8 +45,8 @@ async def test_the_connection_that_listens_is_ended(broker, listen):
 
 
 async def test_what_was_missed_is_in_the_history(broker, listen, monkeypatch):
-    monkeypatch.setattr(listener, "FIRST_DELAY", 1.0)
-    monkeypatch.setattr(listener.random, "uniform", lambda least, most: most)
+    monkeypatch.setattr(hearing, "FIRST_DELAY", 1.0)
+    monkeypatch.setattr(hearing.random, "uniform", lambda least, most: most)
     ears, heard = listen()
     before = await ears.subscribe("/missed/")
     real_open = ear.Ear.open

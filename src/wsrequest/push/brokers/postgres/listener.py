@@ -8,18 +8,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 
-import psycopg
-
 from wsrequest import log
 from wsrequest.errors import BrokerUnavailable, ConfigurationError
 from wsrequest.push.brokers.base import Entry, Listener, Page, Position, Receiver
-from wsrequest.push.brokers.postgres.ear import Ear
+from wsrequest.push.brokers.postgres.hearing import Hearing
 from wsrequest.push.brokers.postgres.wires import Address, Wires
 from wsrequest.push.brokers.postgres.words import EVERYWHERE, Assembly, key_of, signal_head
-
-#: Seconds between two tries to connect: at random below the one, which doubles up to the other.
-FIRST_DELAY = 0.05
-LONGEST_DELAY = 1.0
 
 #: Seconds between two looks for topics whose history has expired, and how many are looked at.
 SWEEP_INTERVAL = 10.0
@@ -89,10 +83,10 @@ class PostgresListener(Listener):
         self._wires = Wires(address, connections)
         self._topics: dict[str, str] = {}  # by key
         self._assembly = Assembly()
-        self._ear: Ear | None = None
         self._listening = asyncio.Event()
         self._is_interrupted = False
-        self._running = [loop.create_task(self._listen()), loop.create_task(self._sweep())]
+        self._hearing = Hearing(loop, address, channel, self)
+        self._sweeping = loop.create_task(self._sweep())
 
     async def subscribe(self, topic: str) -> Position:
         key = key_of(topic)
@@ -123,9 +117,9 @@ class PostgresListener(Listener):
         await self._wires.ask(_SIGNAL, self._channel, signal_head(topic), payload)
 
     async def close(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.wait(self._running)
+        self._sweeping.cancel()
+        await self._hearing.close()
+        await asyncio.wait([self._sweeping])
         self._topics.clear()
         await self._wires.close()
 
@@ -161,35 +155,9 @@ class PostgresListener(Listener):
         except TimeoutError as error:
             raise BrokerUnavailable from error
 
-    async def _listen(self) -> None:
-        failures = 0
-        while True:
-            try:
-                ear = await Ear.open(self._address, self._channel, self._hear)
-            except (psycopg.Error, OSError, TimeoutError) as error:
-                self._interrupt(error)
-                failures += 1
-                await asyncio.sleep(self._delay(failures))
-                continue
-            failures = 0
-            self._interrupt(await self._listen_by(ear))
+    # The hearer.
 
-    async def _listen_by(self, ear: Ear) -> Exception:
-        """Returns why it ended."""
-        try:
-            self._resume()
-            ear.listen()
-            await asyncio.wait([ear.deaf])
-            return ear.deaf.result()
-        finally:
-            ear.close(OSError("the listener was closed"))
-
-    @staticmethod
-    def _delay(failures: int) -> float:
-        most = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures, 10))
-        return random.uniform(0, most)  # noqa: S311 (it spreads the processes)
-
-    def _interrupt(self, why: Exception) -> None:
+    def failed(self, why: Exception) -> None:
         self._listening.clear()
         self._assembly = Assembly()
         self._wires.forget_idle()
@@ -198,14 +166,14 @@ class PostgresListener(Listener):
             log.broker_lost(self._name, why)
             self._receiver.interrupted()
 
-    def _resume(self) -> None:
+    def begun(self) -> None:
         self._listening.set()
         if self._is_interrupted:
             self._is_interrupted = False
             log.broker_back(self._name)
             self._receiver.resumed()
 
-    def _hear(self, extra: bytes) -> None:
+    def heard(self, extra: bytes) -> None:
         heard = self._assembly.add(extra)
         if heard is None:
             return
