@@ -17,10 +17,14 @@ class Live(Mark):
     def __init__(self, allowed: bool, min_interval: float | None) -> None:
         if not isinstance(allowed, bool):
             raise TypeError("live() takes True or False. As a decorator, write @live().")
-        if min_interval is not None and not 0 < min_interval < math.inf:
-            raise ValueError(
+        if min_interval is not None:
+            problem = (
                 f"min_interval: it is a number of seconds greater than 0, not {min_interval!r}."
             )
+            if isinstance(min_interval, bool) or not isinstance(min_interval, int | float):
+                raise TypeError(problem)
+            if not 0 < min_interval < math.inf:
+                raise ValueError(problem)
         self._allowed = allowed
         self._min_interval = min_interval
 

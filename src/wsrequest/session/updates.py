@@ -32,6 +32,7 @@ class Updates:
     """
 
     __slots__ = (
+        "_allowed",
         "_asking",
         "_look",
         "_newest",
@@ -51,8 +52,9 @@ class Updates:
         self._newest: Answer | None = None
         #: What the client holds; None until it has been answered.
         self.state: Answer | None = None
+        self._allowed = allowed
+        #: What the view says of being live; and the seconds between two runs at least, None for the setting's.
         self.allowed = allowed
-        #: Seconds between two runs at least; None for the setting's.
         self.min_interval: float | None = None
 
     # Where it stands.
@@ -61,6 +63,7 @@ class Updates:
         """This GET is about to be run for this subscription alone: see what it depends on. Then comes :meth:`enter`,
         or :meth:`leave`."""
         self.leave()
+        self.allowed, self.min_interval = self._allowed, None
         self._look = Look(call, bearing_of(call), self._queries.begin())
 
     def enter(self, reply: Reply) -> ExchangeError | None:
