@@ -1,0 +1,1 @@
+"""A project whose rows are changed at random, and clients that must always hold what a GET of theirs would answer."""

@@ -1,0 +1,101 @@
+"""The processes of a run: servers, and a shell beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.server import ROOT, ServerProcess
+
+PROJECT = "tests.live.oracle"
+
+
+class ShellProcess:
+    """See :mod:`tests.live.oracle.shell`."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._log = folder / "shell.log"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-m", f"{PROJECT}.shell"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                cwd=ROOT,
+            )
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([name, *arguments]).encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, self._log.read_text()
+        return json.loads(line)
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        assert self._process.wait(20) == 0, self._log.read_text()
+        self._process.stdout.close()
+
+
+class World:
+    """``number`` servers; with a broker that all of them share, and the shell, where ``environment`` names one.
+
+    ``live``: whether subscriptions are live; otherwise every step touches all urls that are watched.
+    """
+
+    def __init__(
+        self, folder: Path, number: int, environment: dict[str, str], *, live: bool = True
+    ) -> None:
+        self.live = live
+        self.servers = [ServerProcess(folder, PROJECT, **environment) for _ in range(number)]
+        self.shell_writes = "WSREQUEST_TEST_BROKER" in environment
+        self.runner = asyncio.Runner()
+        #: Steps that were taken, in all examples, and those of the present one.
+        self.steps = 0
+        self.story: list[str] = []
+        #: What went wrong first.
+        self.failure = ""
+        self.patches = self.replaces = self.ends = 0
+        started: list[ServerProcess] = []
+        try:
+            for server in self.servers:
+                started.append(server.start())
+            self.shell = ShellProcess(
+                {**self.servers[0].environment, "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "")},
+                folder,
+            )
+        except BaseException:
+            for server in started:
+                server.kill()
+            raise
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    def note(self, text: str) -> None:
+        self.steps += 1
+        self.story.append(text)
+
+    def fail(self, text: str) -> None:
+        """Stop here."""
+        told = "\n".join([text, f"after {self.steps} steps in all; this example:", *self.story])
+        self.failure = self.failure or told
+        raise AssertionError(told)
+
+    def stop(self) -> None:
+        self.runner.close()
+        try:
+            self.shell.stop()
+        finally:
+            for server in self.servers:
+                server.stop()
