@@ -14,7 +14,7 @@ from wsrequest.protocol.json import JSONCodec
 from wsrequest.session import terms
 from wsrequest.session.outbox import Outbox
 from wsrequest.session.watch import Watch
-from wsrequest.session.writer import AT_ONCE, Writers
+from wsrequest.session.writer import AT_ONCE, Pen, Surrounded, Writers
 
 place: ContextVar[str] = ContextVar("place", default="nowhere")
 
@@ -57,9 +57,6 @@ class Session:
     """What is written for."""
 
     id = "a"
-    observer = None
-    subprotocol = JSONCodec.subprotocol
-    leaving = False
 
     def __init__(self, writers: Writers, context: Context | None = None) -> None:
         self.connection = Connection(
@@ -68,22 +65,14 @@ class Session:
         self.outbox = Outbox(2**20)
         self.transport = Transport()
         self.watch = Watch(self.connection, get_settings(), self)
-        self.context = context or Context()
-        self.writer: asyncio.Task[None] | None = None
         self.gone = False
-        self._writers = writers
-        self.outbox.attend(self)
+        self.times_written = 0
+        sender = self.transport if context is None else Surrounded(context, self.transport)
+        self.pen = Pen(writers, self, self.outbox, sender, None, merge=True)
+        self.outbox.attend(self.pen)
 
-    def call_writer(self) -> None:
-        self._writers.call(self)
-
-    def stop(self) -> None:
-        """As a session does it."""
-        self.outbox.attend(None)
-        if self.writer is not None:
-            self.writer.cancel()
-
-    def written(self) -> None: ...
+    def written(self) -> None:
+        self.times_written += 1
 
     def forsake(self) -> None:
         self.gone = True
@@ -133,14 +122,14 @@ async def test_who_does_not_read_holds_up_nobody(writers: Writers) -> None:
             session.outbox.put(b"%d" % number)
         await settle()
         assert reading.transport.frames == ["0", "1"][: number + 1]
-    assert len({session.writer for session in stalled}) == 3  # each is waited for by its own
-    assert reading.writer is None
+    assert len({session.pen.task for session in stalled}) == 3  # each is waited for by its own
+    assert reading.pen.task is None
     for session in stalled:
         session.transport.flows.set()
     await settle()
     for session in stalled:
         assert session.transport.frames == ["0", "1"]
-        assert session.writer is None
+        assert session.pen.task is None
 
 
 async def test_a_writer_that_had_to_wait_may_have_to_wait_again(writers: Writers) -> None:
@@ -149,7 +138,7 @@ async def test_a_writer_that_had_to_wait_may_have_to_wait_again(writers: Writers
         session.transport.flows.clear()
         session.outbox.put(message)
         await settle()
-        assert session.writer is not None
+        assert session.pen.task is not None
         session.transport.flows.set()
         await settle()
     assert session.transport.frames == ["0", "1"]
@@ -174,13 +163,24 @@ async def test_it_is_known_since_when_a_transport_is_waited_for(
     assert said == ["sending", "sent"]
 
 
+async def test_who_is_leaving_is_told_of_each_frame(writers: Writers) -> None:
+    session = Session(writers)
+    session.outbox.put(b"0")
+    await settle()
+    assert session.times_written == 0  # there was room
+    session.pen.leaving = True
+    session.outbox.put(b"1")
+    await settle()
+    assert session.times_written == 1
+
+
 async def test_stopping_ends_the_waiting_and_nothing_else(writers: Writers) -> None:
     stopped, other = Session(writers), Session(writers)
     stopped.transport.flows.clear()
     for session in (stopped, other):
         session.outbox.put(b"0")
     await settle()
-    stopped.stop()
+    stopped.pen.stop()
     await settle()
     other.outbox.put(b"1")
     await settle()
@@ -193,7 +193,7 @@ async def test_who_was_stopped_before_his_turn_is_sent_nothing(writers: Writers)
     stopped, other = Session(writers), Session(writers)
     for session in (stopped, other):
         session.outbox.put(b"0")
-    stopped.stop()
+    stopped.pen.stop()
     await settle()
     assert stopped.transport.frames == []
     assert other.transport.frames == ["0"]
@@ -213,7 +213,7 @@ async def test_a_transport_that_is_gone_is_given_up(writers: Writers, stalled: b
     other.outbox.put(b"1")
     await settle()
     assert session.gone
-    assert session.writer is None
+    assert session.pen.task is None
     assert other.transport.frames == ["0", "1"]
 
 
@@ -264,7 +264,7 @@ async def test_a_context_of_its_own_does_not_hide_a_cancellation(writers: Writer
     session.transport.flows.clear()
     session.outbox.put(b"0")
     await settle()
-    session.stop()
+    session.pen.stop()
     await settle()
     assert session.transport.cancelled == 1
     assert session.transport.frames == []

@@ -45,6 +45,7 @@ from wsrequest.session.subscriptions import Subscriptions
 from wsrequest.session.switchboard import switchboard_of
 from wsrequest.session.transport import Transport
 from wsrequest.session.watch import Watch
+from wsrequest.session.writer import Pen, Surrounded
 
 #: Messages that are taken up before other connections have their turn: one read from a socket may bring thousands.
 EVENTS_AT_ONCE = 64
@@ -100,17 +101,23 @@ class Session:
         self._backlog = Backlog(settings.max_in_flight, settings.max_queued, self.outbox, self)
         self._lane = Lane()
         self._reader: asyncio.Task[Any] | None = None
-        self.writer: asyncio.Task[None] | None = None
         self._close_code: int | None = None
         self.watch = Watch(self.connection, settings, self)
         self._gone = False
-        self.leaving = False
         self._over = False
         self._subscriptions: Subscriptions | None = None
         #: By whom it is told what is said to connections.
         self.switchboard = switchboard_of(runner)
         # Each message runs in a copy of the connection's context: nothing passes from one to the next.
         self.context = contextvars.copy_context()
+        self._pen = Pen(
+            self.switchboard.writers,
+            self,
+            self.outbox,
+            Surrounded(self.context, transport) if self.context else transport,
+            observer,
+            merge=negotiated,
+        )
         registry.admit(self, settings)
         if negotiated:
             self.outbox.put(self.connection.send_hello(terms.hello(self.id, settings)))
@@ -131,7 +138,7 @@ class Session:
         assert self._reader is not None
         if self._close_code is not None:
             self._reader.cancel()
-        self.outbox.attend(self)
+        self.outbox.attend(self._pen)
         self.watch.start()
         announcer = Announcer(self._runner, self.websocket, self.address, self.observer)
         try:
@@ -148,12 +155,12 @@ class Session:
             if self._close_code is None:
                 raise
             self._reader.uncancel()  # it was close() that cancelled
-            self._stop_writing()  # nothing may follow a close
+            self._pen.stop()  # nothing may follow a close
             with contextlib.suppress(Exception):  # a transport that failed, or takes too long
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self.transport.close(self._close_code)
         finally:
-            self._stop_writing()
+            self._pen.stop()
             self._abandon()
             self.leave()
             announcer.closed(self.identity, self._close_code, self.transport.peer_code)
@@ -174,12 +181,12 @@ class Session:
     def go_away(self, delay: float) -> None:
         """Shutting down: tell the client (to come back after ``delay`` seconds), refuse new requests, and close with
         4200 as soon as what is under way has ended."""
-        if self.leaving:
+        if self._pen.leaving:
             return
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("goaway", {"delay": round(delay, 3)}))
         self.connection.leaving = ceil(delay)
-        self.leaving = True
+        self._pen.leaving = True
         if self._subscriptions is not None:
             self._subscriptions.step_out()
         self._close_if_done()
@@ -188,7 +195,7 @@ class Session:
         """Shutting down, and the time for what is under way is over: answer 503, and close, waiting for no one."""
         if self._over or self._gone:
             return
-        self.leaving = self._over = True
+        self._pen.leaving = self._over = True
         for exchange in (*self._backlog.running, *self._backlog.waiting):
             exchange.shut_down()
         self._backlog.discard()
@@ -238,15 +245,6 @@ class Session:
                 await self._backlog.say(event)
             else:
                 self.outbox.put(event)
-
-    def call_writer(self) -> None:
-        """Called by the outbox."""
-        self.switchboard.writers.call(self)
-
-    def _stop_writing(self) -> None:
-        self.outbox.attend(None)
-        if self.writer is not None:
-            self.writer.cancel()
 
     # Called by the writer.
 
@@ -302,7 +300,12 @@ class Session:
 
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
-        if self.leaving and self.watch.listening and self._backlog.empty and not self.outbox.size:
+        if (
+            self._pen.leaving
+            and self.watch.listening
+            and self._backlog.empty
+            and not self.outbox.size
+        ):
             self.close(4200)
 
     def notify(self, event: str, data: bytes) -> None:

@@ -13,7 +13,6 @@ from wsrequest import log
 from wsrequest.protocol.connection import Connection
 from wsrequest.session.observer import Observer
 from wsrequest.session.outbox import Outbox
-from wsrequest.session.transport import Transport
 from wsrequest.session.watch import Watch
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
@@ -21,25 +20,22 @@ from wsrequest.session.watch import Watch
 MERGED_BYTES = 2**16
 
 #: Connections that are written to before whatever else waits on the loop has its turn: an event may be for thousands.
-AT_ONCE = 64
+AT_ONCE = 256
 
 
-class Writing(Protocol):
-    """The session that is written for."""
+class Sender(Protocol):
+    """As much of a transport as writes."""
+
+    def send(self, frame: str | bytes) -> Awaitable[None]:
+        """See :class:`~wsrequest.session.transport.Transport`."""
+
+
+class Owner(Protocol):
+    """Whose connection it is."""
 
     id: str
     connection: Connection
-    observer: Observer | None
-    outbox: Outbox
-    transport: Transport
     watch: Watch
-    #: What is around the connection: its transport is called in a copy.
-    context: Context
-    #: The task that waits for the transport; to be cancelled where nothing more is to be sent.
-    writer: asyncio.Task[None] | None
-    subprotocol: str | None
-    #: Whether it is told of each frame that has gone, rather than where there was no room.
-    leaving: bool
 
     def written(self) -> None:
         """There is room again, or less that is to be waited for."""
@@ -49,6 +45,49 @@ class Writing(Protocol):
 
     def close(self, code: int) -> None:
         """Close with this code."""
+
+
+class Pen:
+    """What the writers need to know of one connection.
+
+    For each frame they look at little else: what is said to thousands is said sooner where there is less to visit.
+    """
+
+    __slots__ = ("_writers", "leaving", "most", "observer", "outbox", "owner", "task", "transport")
+
+    def __init__(
+        self,
+        writers: Writers,
+        owner: Owner,
+        outbox: Outbox,
+        transport: Sender,
+        observer: Observer | None,
+        *,
+        merge: bool,
+    ) -> None:
+        """``merge``: whether messages may share a frame."""
+        self._writers = writers
+        self.owner = owner
+        self.outbox = outbox
+        self.transport = transport
+        self.observer = observer
+        #: Bytes up to which messages share a frame.
+        self.most = MERGED_BYTES if merge else 0
+        #: The owner closes as soon as it can: it is told of each frame that has gone, rather than where there was no
+        #: room.
+        self.leaving = False
+        #: The task that waits for the transport.
+        self.task: asyncio.Task[None] | None = None
+
+    def call_writer(self) -> None:
+        """Called by the outbox, once for each frame."""
+        self._writers.call(self)
+
+    def stop(self) -> None:
+        """Nothing more is to be sent."""
+        self.outbox.attend(None)
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Writers:
@@ -61,17 +100,17 @@ class Writers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: deque[Writing] = deque()
+        self._queue: deque[Pen] = deque()
         self._task: asyncio.Task[None] | None = None
-        # For whom the task is writing: who is there after its step waits for a transport.
-        self._present: Writing | None = None
+        # The task is about to send for it: who is there after its step waits for a transport.
+        self._present: Pen | None = None
         # The latest messages, and their frame: those of one event are the same for many connections.
         self._messages: list[bytes] = []
         self._frame: str | bytes = ""
 
-    def call(self, session: Writing) -> None:
-        """There is something in this session's outbox. It is called once for each frame."""
-        self._queue.append(session)
+    def call(self, pen: Pen) -> None:
+        """There is something in its outbox."""
+        self._queue.append(pen)
         if self._task is None:
             self._call_one()
 
@@ -82,10 +121,10 @@ class Writers:
 
     def _look(self) -> None:
         """The task has done what can be done without waiting."""
-        if (session := self._present) is not None:
+        if (pen := self._present) is not None:
             self._present = None
-            session.writer = self._task
-            session.watch.sending()
+            pen.task = self._task
+            pen.owner.watch.sending()
         self._task = None
         if self._queue:
             self._call_one()
@@ -97,36 +136,46 @@ class Writers:
         for _ in range(AT_ONCE):
             if not queue:
                 break
-            self._present = session = queue.popleft()
-            outbox = session.outbox
-            messages = outbox.take(0 if session.subprotocol is None else MERGED_BYTES)
+            self._present = pen = queue.popleft()
+            outbox = pen.outbox
+            messages = outbox.take(pen.most)
             if not messages:
                 continue
             try:
                 if messages != self._messages:
                     self._messages = messages
-                    self._frame = session.connection.codec.frame(messages)
-                sending = session.transport.send(self._frame)
-                await (_within(session.context, sending) if session.context else sending)
+                    self._frame = pen.owner.connection.codec.frame(messages)
+                await pen.transport.send(self._frame)
             except Exception as error:  # noqa: BLE001 (logged, unless the peer is gone)
-                _give_up(session, error)
+                _give_up(pen.owner, error)
             else:
-                if session.observer is not None:
-                    session.observer.frame_went(sum(map(len, messages)), outbox.size)
-                if outbox.sent() or session.leaving:
-                    session.written()
-            if session.writer is not None:  # it had to wait, and another one is at work
-                session.writer = None
-                session.watch.sent()
+                if pen.observer is not None:
+                    pen.observer.frame_went(sum(map(len, messages)), outbox.size)
+                if outbox.sent() or pen.leaving:
+                    pen.owner.written()
+            if pen.task is not None:  # it had to wait, and another one is at work
+                pen.task = None
+                pen.owner.watch.sent()
                 return
         self._present = None
 
 
-def _give_up(session: Writing, error: Exception) -> None:
+def _give_up(owner: Owner, error: Exception) -> None:
     if not isinstance(error, OSError):
-        log.transport_failed(session.id)
-        session.close(4105)
-    session.forsake()
+        log.transport_failed(owner.id)
+        owner.close(4105)
+    owner.forsake()
+
+
+class Surrounded:
+    """A transport that is called in copies of a context: of what is around the connection, where there is anything."""
+
+    def __init__(self, context: Context, transport: Sender) -> None:
+        self._context = context
+        self._transport = transport
+
+    def send(self, frame: str | bytes) -> Awaitable[None]:
+        return _within(self._context, self._transport.send(frame))
 
 
 async def _awaited(sending: Awaitable[None]) -> None:
