@@ -87,16 +87,16 @@ def written(connection: Any, tables: Tables) -> None:
 
 
 def _watch_commit(connection: Any) -> None:
-    """Where a project commits by itself, Django calls its callbacks only once autocommit is on again."""
-    if getattr(connection.commit, "_wsrequest", False):
+    """Where a project commits by itself, Django calls its callbacks only once autocommit is on again: listen for the
+    next commit."""
+    if "commit" in vars(connection):
         return
-    commit = connection.commit
 
-    def commit_and_tell() -> None:
-        commit()
+    def commit() -> None:
+        vars(connection).pop("commit", None)
+        connection.commit()
         log = log_of(connection)
         if log is not None:
             log.publish()
 
-    commit_and_tell._wsrequest = True  # type: ignore[attr-defined]
-    connection.commit = commit_and_tell
+    connection.commit = commit
