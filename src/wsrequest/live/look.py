@@ -26,5 +26,4 @@ class Look:
 
     def audience(self, varies: Varies) -> Hashable:
         """For whom the answer does, if that is what it varies by."""
-        # Each codec writes the answer in its own way.
-        return self.call.codec.name, likeness(varies, self.call)
+        return likeness(varies, self.call)
