@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import linecache
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
+
+from tests.support.measuring import unmeasured
 
 # A failing example is printed with what reproduces it. How long one takes says more about the
 # machine than about the code.
@@ -35,6 +37,15 @@ DJANGO_MAY_BLOCK = {
     "django/utils/timezone.py": {"get_default_timezone"},
     "django/utils/translation/trans_real.py": {"translation"},
 }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """What random examples happen to reach does not count: the limits of coverage are held without them."""
+    if item.get_closest_marker("hypothesis") is None:
+        return (yield)
+    with unmeasured():
+        return (yield)
 
 
 @pytest.fixture(autouse=True, scope="session")
