@@ -28,6 +28,11 @@ def test_the_defaults():
         "max_queued": 128,
         "max_subscriptions": 128,
         "reauthorize_interval": 60,
+        "live": True,
+        "live_min_interval": 0.05,
+        "max_live": 64,
+        "max_live_audiences": 5_000,
+        "live_ignore": ("sessions.Session", "AUTH_USER_MODEL.last_login"),
         "brokers": {
             "default": {
                 "BACKEND": "wsrequest.push.brokers.memory.MemoryBroker",
@@ -112,6 +117,9 @@ INTEGERS = [
 ]
 NUMBERS = ["MESSAGES_PER_SECOND", "REQUEST_TIMEOUT", "HANDSHAKE_TIMEOUT", "IDLE_ANONYMOUS_TIMEOUT"]
 NUMBERS += ["EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT", "PING_INTERVAL"]
+NUMBERS += ["LIVE_MIN_INTERVAL", "REAUTHORIZE_INTERVAL"]
+ALWAYS = ["EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT"]
+ALWAYS += ["LIVE_MIN_INTERVAL", "REAUTHORIZE_INTERVAL"]
 
 
 @pytest.mark.parametrize(
@@ -120,11 +128,8 @@ NUMBERS += ["EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT", "PING_INTERVAL"
         *[(name, 1) for name in INTEGERS],
         *[(name, None) for name in ("MAX_MESSAGE_BYTES", "MAX_DEPTH", "MAX_KEYS")],
         *[(name, value) for name in NUMBERS for value in (1, 0.5, 1e9)],
-        *[
-            (name, None)
-            for name in NUMBERS
-            if name not in ("EXPIRING_NOTICE", "GRACE_TIME", "IDEMPOTENCY_WAIT")
-        ],
+        *[(name, None) for name in NUMBERS if name not in ALWAYS],
+        *[("LIVE", True), ("LIVE", False)],
         *[(name, None) for name in ("MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_USER")],
         ("MAX_CONNECTIONS_PER_ADDRESS", None),
         *[("HANDSHAKE", None), ("HANDSHAKE", "tests.project.views.hello"), ("METRICS", None)],
@@ -153,7 +158,9 @@ def test_what_can_be_used(name, value):
         *[(name, 0, "must be a number greater than 0.") for name in NUMBERS],
         *[(name, "1", "must be a number greater than 0.") for name in NUMBERS],
         *[(name, True, "must be a number greater than 0.") for name in NUMBERS],
-        *[(name, None, "can't be None.") for name in ("EXPIRING_NOTICE", "GRACE_TIME")],
+        *[(name, None, "can't be None.") for name in ALWAYS],
+        *[(name, None, "can't be None.") for name in ("MAX_LIVE", "MAX_LIVE_AUDIENCES", "LIVE")],
+        *[("LIVE", value, "must be True or False.") for value in (0, 1, "no", [])],
         ("MESSAGE_BURST", None, "can't be None."),
         ("HANDSHAKE", 5, "must be a dotted path to a callable."),
         ("HANDSHAKE", "tests.project.settings.SECRET_KEY", "must be a dotted path to a callable."),
