@@ -98,6 +98,8 @@ def group_delete(dice: Dice) -> None:
 
 
 def deactivate(dice: Dice) -> None:
+    """One at a time, or nobody would be left."""
+    activate(dice)
     User.objects.filter(pk=dice.person().pk).update(is_active=False)
 
 
@@ -114,7 +116,9 @@ def stranger(dice: Dice) -> None:
 
 
 def password(dice: Dice) -> None:
-    """Whoever has logged in as this one is nobody by now."""
+    """Whoever has logged in as this one is nobody by now. Not often, or all would be."""
+    if dice.number():
+        return
     person = User.objects.get(username=dice.random.choice(PEOPLE))
     person.password = dice.text()
     person.save(update_fields=["password"])

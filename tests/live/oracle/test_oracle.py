@@ -35,6 +35,7 @@ def world(folder: Path, number: int, *environments: dict[str, str], live: bool =
 
 
 def walk(world: World, steps: int, seed: int) -> None:
+    world.wanted = steps
     chosen = settings(
         max_examples=max(1, steps // EXAMPLE),
         stateful_step_count=EXAMPLE,

@@ -9,33 +9,49 @@ from tests.live.oracle.models import Comment, Membership, Notice, Project, Task
 
 def visible() -> Seen:
     """By the name of a user, the labels of all rows that he may see now."""
-    notices = {each.label for each in Notice.objects.all()}
-    projects = list(Project.objects.all())
-    tasks = list(Task.objects.all())
-    comments = list(Comment.objects.all())
-    members = set(Membership.objects.values_list("team_id", "user_id"))
-    watchers = set(Project.watchers.through.objects.values_list("project_id", "user_id"))
+    notices = {f"N|{pk}|{text}" for pk, text in Notice.objects.values_list("pk", "text")}
+    projects = {
+        pk: (f"P|{pk}|{text}", owner, team, public)
+        for pk, text, owner, team, public in Project.objects.values_list(
+            "pk", "text", "owner", "team", "public"
+        )
+    }
+    tasks = {
+        pk: (f"T|{pk}|{text}", project, assignee)
+        for pk, text, project, assignee in Task.objects.values_list(
+            "pk", "text", "project", "assignee"
+        )
+    }
+    comments = [
+        (f"C|{pk}|{text}", task)
+        for pk, text, task in Comment.objects.values_list("pk", "text", "task")
+    ]
+    members = set(Membership.objects.values_list("team", "user"))
+    watchers = set(Project.watchers.through.objects.values_list("project", "user"))
     seers = _seers()
-    rows = {each.label for each in (*projects, *tasks, *comments)}
+    rows = {row[0] for row in (*projects.values(), *tasks.values(), *comments)}
     seen = {ANYBODY: sorted(notices), ALL: sorted(rows | notices)}
-    for pk, name, active in User.objects.values_list("pk", "username", "is_active"):
-        if not active:
-            seen[name] = sorted(notices)
-            continue
-        own = {
-            each.pk
-            for each in projects
-            if each.public
-            or each.owner_id == pk
-            or (each.pk, pk) in watchers
-            or (each.team_id, pk) in members
-            or pk in seers
-        }
-        labels = notices | {ACTIVE} | ({SEER} if pk in seers else set())
-        labels |= {each.label for each in projects if each.pk in own}
-        mine = {each.pk for each in tasks if each.project_id in own or each.assignee_id == pk}
-        labels |= {each.label for each in tasks if each.pk in mine}
-        labels |= {each.label for each in comments if each.task_id in mine}
+    for user, name, active in User.objects.values_list("pk", "username", "is_active"):
+        labels = set(notices)
+        if active:
+            labels |= {ACTIVE} | ({SEER} if user in seers else set())
+            own = {
+                pk
+                for pk, (_, owner, team, public) in projects.items()
+                if public
+                or owner == user
+                or (pk, user) in watchers
+                or (team, user) in members
+                or user in seers
+            }
+            labels |= {projects[pk][0] for pk in own}
+            mine = {
+                pk
+                for pk, (_, project, assignee) in tasks.items()
+                if project in own or assignee == user
+            }
+            labels |= {tasks[pk][0] for pk in mine}
+            labels |= {label for label, task in comments if task in mine}
         seen[name] = sorted(labels)
     return seen
 

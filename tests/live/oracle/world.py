@@ -60,8 +60,9 @@ class World:
         self.servers = [ServerProcess(folder, PROJECT, **environment) for _ in range(number)]
         self.shell_writes = "WSREQUEST_TEST_BROKER" in environment
         self.runner = asyncio.Runner()
-        #: Steps that were taken, in all examples, and those of the present one.
-        self.steps = 0
+        #: Steps that were taken in all examples, and are wanted; and what happened in the present one. Each write is a
+        #: step, and so is whatever else happens.
+        self.steps = self.wanted = 0
         self.story: list[str] = []
         #: What went wrong first.
         self.failure = ""
@@ -82,8 +83,8 @@ class World:
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
-    def note(self, text: str) -> None:
-        self.steps += 1
+    def note(self, text: str, steps: int) -> None:
+        self.steps += steps
         self.story.append(text)
 
     def fail(self, text: str) -> None:
