@@ -36,6 +36,8 @@ DJANGO_MAY_BLOCK = {
     "django/template/utils.py": {"get_app_template_dirs"},
     "django/utils/timezone.py": {"get_default_timezone"},
     "django/utils/translation/trans_real.py": {"translation"},
+    # It is around each query of a project, also of one that insists on asking from a loop.
+    "wsrequest/live/tracking.py": {"_track"},
 }
 
 

@@ -31,7 +31,7 @@ from pytest_django.fixtures import Settings
 
 import wsrequest
 from tests.metrics.recorder import recorder
-from tests.project.models import Note
+from tests.project.models import Note, Order
 from tests.push.told import Away, Ear, Listening, Outbox, data_of, published
 from tests.support.memory import connection as memory_connection
 from wsrequest.errors import BrokerUnavailable, ConfigurationError
@@ -39,7 +39,7 @@ from wsrequest.log import throttle
 from wsrequest.protocol.messages import RESERVED_EVENTS
 from wsrequest.push import sending, targets
 from wsrequest.push.brokers import broker_of
-from wsrequest.push.publication import Dismissed, Noticed, Touched
+from wsrequest.push.publication import Dismissed, Noticed, Touched, Written
 
 pytestmark = pytest.mark.usefixtures("no_notes")
 
@@ -383,9 +383,9 @@ def test_what_is_no_url(publish: Say, url: Any, error: type[Exception]) -> None:
 
 
 def test_a_model_is_no_url_and_the_error_says_what_is() -> None:
+    with pytest.raises(TypeError, match=r"touch\(\): it takes models, instances of them and names"):
+        wsrequest.touch(Note.objects)  # type: ignore[arg-type]
     for wrong in (Note, Note(slug="a"), Note.objects):
-        with pytest.raises(TypeError, match=r"touch\(\): it takes a url as reverse\(\) gives it"):
-            wsrequest.touch(wrong)
         with pytest.raises(TypeError, match="url_or_urls"):
             wsrequest.publish(wrong, 1)
 
@@ -597,6 +597,23 @@ def test_touches(touch: Say, listening: Callable[..., Listening]) -> None:
     touch(URL, reverse_lazy("order", args=[7]), "/orders/42/?page=2", "@mine")
     touch()
     assert ear.words == [(topic, Touched()) for topic in (URL, "/orders/7/", "@mine")]
+
+
+@pytest.mark.parametrize("touch", pairs("touch"))
+def test_touching_rows_and_names(touch: Say, listening: Callable[..., Listening]) -> None:
+    ear = listening(URL)
+    touch(Note, Note(slug="A"), "weather", URL)
+    touch(Order(pk=7), Order(pk=8))
+    with pytest.raises(ValueError, match="no primary key"):
+        touch(Order())
+    for wrong in ("", "//x/", "orders/7", "@"):
+        with pytest.raises(ValueError, match=r"touch\(\): "):
+            touch(wrong)
+    assert ear.words == [
+        (URL, Touched()),
+        (None, Written({"project_note": None, "name:weather": None})),
+        (None, Written({"project_order": ["7", "8"]})),
+    ]
 
 
 # --- from where ----------------------------------------------------------------------------------

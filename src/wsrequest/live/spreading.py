@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 
 from wsrequest import log
 from wsrequest.conf import get_settings
+from wsrequest.errors import ConfigurationError
 from wsrequest.metrics import metrics_in_force
 from wsrequest.push.brokers import broker_of
 from wsrequest.push.publication import Written, encoded
@@ -48,13 +49,23 @@ def unwant() -> None:
     wanted.add(-1)
 
 
+def is_heard() -> bool:
+    """Whether anybody may hear of a change that is told now."""
+    if wanted.count:
+        return True
+    try:
+        return not broker_of().within_process
+    except ConfigurationError:
+        return True  # which is for :func:`spread` to say
+
+
 def spread(tables: Tables) -> None:
     """Say that these rows have changed, soon. Never raises."""
     try:
         if not broker_of().within_process:
             _sender.put(tables)
         elif wanted.count:
-            _send(tables)
+            _say(tables)
     except Exception as error:  # noqa: BLE001 (logged; whoever committed has done what was asked for)
         _failed(error)
 
@@ -109,7 +120,7 @@ class _Sender:
                     add(tables, table, keys)
         if tables:
             try:
-                _send(tables)
+                _say(tables)
             except Exception as error:  # noqa: BLE001 (logged)
                 _failed(error)
         for event in flushed:
@@ -121,7 +132,7 @@ def flush(seconds: float = FLUSH) -> bool:
     return _sender.flush(seconds)
 
 
-def _send(tables: Tables) -> None:
+def _say(tables: Tables) -> None:
     said = {table: None if keys is None else sorted(keys) for table, keys in tables.items()}
     broker_of().signal(None, encoded(Written(said)))
 

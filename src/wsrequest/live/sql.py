@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wsrequest.live import grammar
 from wsrequest.live.grammar import Tokens
@@ -64,9 +64,12 @@ class Statement:
     #: The savepoint to which it rolls back.
     back_to: str | None = None
 
-    @property
-    def only_reads(self) -> bool:
-        return not (self.writes or self.made or self.savepoints or self.back_to)
+    #: Whether there is nothing but ``reads``.
+    only_reads: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        more = self.writes or self.made or self.savepoints or self.back_to
+        object.__setattr__(self, "only_reads", not more)
 
 
 def parse(sql: str, tables: Mapping[str, Table]) -> Statement:

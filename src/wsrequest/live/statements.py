@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db.models.signals import class_prepared
 
 from wsrequest.conf import when_changed
 from wsrequest.live.sql import LONGEST, Made, Rows, Statement, parse
-from wsrequest.live.tables import all_tables
+from wsrequest.live.tables import Table, all_tables
 from wsrequest.push.rows import MOST_ROWS, add
 
 #: Texts that are remembered.
@@ -23,7 +23,7 @@ class _Registry:
     """The tables as they were at a moment, and what was read by them."""
 
     def __init__(self) -> None:
-        tables = all_tables()
+        self.tables = tables = all_tables()
         self.parse: Callable[[str], Statement] = partial(parse, tables=tables)
         self.remembered = lru_cache(REMEMBERED)(self.parse)
         self.any = Statement(tuple(map(Rows, tables.values())), tuple(map(Rows, tables.values())))
@@ -32,6 +32,11 @@ class _Registry:
 @cache
 def _registry() -> _Registry:
     return _Registry()
+
+
+def known_tables() -> Mapping[str, Table]:
+    """As they are now, by name."""
+    return _registry().tables
 
 
 def statement_of(sql: Any, connection: Any) -> Statement:
@@ -81,7 +86,7 @@ def _made_keys(made: Made, cursor: Any, connection: Any) -> Sequence[Any] | None
 
 
 def _fit(params: Any, statement: Statement) -> bool:
-    return isinstance(params, list | tuple) and len(params) == statement.parameters
+    return params.__class__ in (tuple, list) and len(params) == statement.parameters
 
 
 def _text_of(sql: Any, connection: Any) -> str | None:

@@ -20,9 +20,10 @@ from django.db.backends.signals import connection_created
 
 from wsrequest import log
 from wsrequest.live.reads import Reads, depends_on, present, reading
+from wsrequest.live.spreading import is_heard, spread
 from wsrequest.live.sql import Statement
 from wsrequest.live.statements import note, note_made, statement_of
-from wsrequest.live.writes import log_of, written
+from wsrequest.live.writes import log_of, open_log
 
 __all__ = ["Reads", "depends_on", "install", "reading"]
 
@@ -79,7 +80,31 @@ def _written(
     *,
     done: bool,
 ) -> None:
-    tables: dict[str, set[str] | None] = {}
+    connection = context["connection"]
+    if reads is not None and reads.rerun:
+        tables: dict[str, set[str] | None] = {}
+        _note_written(tables, statement, params, many, context, done=done)
+        for table in tables:
+            log.live_write(table)
+    elif not connection.autocommit:
+        tables = open_log(connection).latest()
+        _note_written(tables, statement, params, many, context, done=done)
+    elif is_heard():
+        tables = {}
+        _note_written(tables, statement, params, many, context, done=done)
+        if tables:
+            spread(tables)
+
+
+def _note_written(
+    tables: dict[str, set[str] | None],
+    statement: Statement,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+    *,
+    done: bool,
+) -> None:
     for each in _sets(params) if many else (params,):
         note(tables, statement.writes, statement, each)
     if (made := statement.made) is not None:
@@ -87,11 +112,6 @@ def _written(
             note_made(tables, made, context["cursor"], context["connection"])
         else:
             tables[made.table.name] = None
-    if reads is not None and reads.rerun:
-        for table in tables:
-            log.live_write(table)
-    elif tables:
-        written(context["connection"], tables)
 
 
 def _sets(params: Any) -> Any:

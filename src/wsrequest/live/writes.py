@@ -10,7 +10,7 @@ import weakref
 from typing import Any
 
 from wsrequest.live.spreading import spread
-from wsrequest.push.rows import Tables, add
+from wsrequest.push.rows import add
 
 _ATTRIBUTE = "_wsrequest_written"
 
@@ -18,17 +18,19 @@ _ATTRIBUTE = "_wsrequest_written"
 class Log:
     """In the order of the statements: what was written, and the savepoints in between."""
 
+    __slots__ = ("__weakref__", "_entries", "_index")
+
     def __init__(self) -> None:
         self._entries: list[str | dict[str, set[str] | None]] = []
         self._index = 0
 
-    def add(self, tables: Tables) -> None:
+    def latest(self) -> dict[str, set[str] | None]:
+        """Where to note what is written now."""
         if not self._entries or isinstance(self._entries[-1], str):
             self._entries.append({})
         latest = self._entries[-1]
         assert isinstance(latest, dict)
-        for table, keys in tables.items():
-            add(latest, table, keys)
+        return latest
 
     def mark(self, savepoint: str) -> None:
         self._entries.append(savepoint)
@@ -71,19 +73,16 @@ def log_of(connection: Any) -> Log | None:
     return None if found is None else found()
 
 
-def written(connection: Any, tables: Tables) -> None:
-    """This connection has written these rows. They are told at the commit; at once where there is no transaction."""
-    if connection.autocommit and not connection.in_atomic_block:
-        spread(tables)
-        return
+def open_log(connection: Any) -> Log:
+    """That of the connection's transaction, which is told at its commit. It is for what has been written just now."""
     log = log_of(connection)
     if log is None:
         log = Log()
         setattr(connection, _ATTRIBUTE, weakref.ref(log))
-    log.add(tables)
     log.hold(connection)
     if not (connection.in_atomic_block and connection.commit_on_exit):
         _watch_commit(connection)
+    return log
 
 
 def _watch_commit(connection: Any) -> None:

@@ -105,7 +105,9 @@ def _with_parents(model: type[Model]) -> Iterable[type[Model]]:
 
 
 def _integer(value: Any) -> str | None:
-    if not isinstance(value, int | str):
+    if value.__class__ is int:
+        return str(value)
+    if not isinstance(value, (int, str)):  # a union would be made anew each time
         return None
     try:
         return str(int(value))

@@ -231,7 +231,7 @@ def _touches(things: Sequence[Any]) -> list[Sending]:
     sendings = [Sending(broker_of(options_of(topic).broker), topic, payload) for topic in topics]
     tables = named((thing for thing in things if not _is_url(thing)), "touch()")
     if tables:
-        written = {table: None if rows is None else list(rows) for table, rows in tables.items()}
+        written = {table: None if rows is None else sorted(rows) for table, rows in tables.items()}
         sendings.append(Sending(broker_of(), None, encoded(Written(written))))
     return sendings
 

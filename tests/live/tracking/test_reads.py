@@ -21,6 +21,11 @@ UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 ALL_OF_A_BOOK = {"shop_book": {"7"}, "shop_author": None}
 
 
+def close(alias):
+    """The connection of this thread."""
+    connections[alias].close()
+
+
 def books(db):
     return Book.objects.using(db)
 
@@ -195,7 +200,7 @@ async def test_asynchronous_views_and_the_threads_of_their_queries(lite_db):
 
     reads = Reads()
     await view()
-    await sync_to_async(lambda: connections[lite_db].close())()
+    await sync_to_async(close)(lite_db)
     assert reads.tables == {"shop_book": None, "shop_author": None, "name:weather": None}
 
 
