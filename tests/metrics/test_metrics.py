@@ -15,10 +15,11 @@ from websockets.exceptions import InvalidStatus
 
 from tests.metrics.recorder import Recorder
 from tests.project.gates import Gate
+from tests.subscribe.test_subscribe import subscribe
 from tests.support.client import connect
 from tests.support.memory import connection, settle
 from tests.support.server import ServerThread
-from wsrequest import publish
+from wsrequest import atouch, publish
 from wsrequest.conf import get_settings
 from wsrequest.metrics import INSTRUMENTS, metrics_in_force
 
@@ -323,6 +324,11 @@ async def test_the_threads_and_what_waits_for_them(
 async def test_all_that_is_promised_is_measured(
     server: ServerThread, recorder: Recorder, gate: Gate, settings: Settings
 ) -> None:
+    async with connection() as peer:
+        for number in (1, 2):
+            await subscribe(peer, "/hello/", id=number, live=True)
+        await atouch("/hello/")
+        await recorder.reached("live_reruns_saved", 1)
     settings.WSREQUEST = {
         **settings.WSREQUEST,
         "BROKERS": {"default": {"BACKEND": "tests.push.told.Away"}},
