@@ -107,6 +107,21 @@ def test_subscribe_needs_an_id():
     assert request(method="GET").id is None
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("since", 7),
+        ("since", {"epoch": "e"}),
+        ("since", {"offset": 7}),
+        ("since", {"epoch": None, "offset": 7}),
+        ("since", {"epoch": "e" * 65, "offset": 7}),
+        ("since", {"epoch": "e", "offset": -1}),
+        ("since", {"epoch": "e", "offset": 2**53}),
+        ("since", {"epoch": "e", "offset": "7"}),
+        ("presence", 1),
+        ("live", "yes"),
+    ],
+)
 def test_what_is_said_of_a_subscription_is_of_its_type(field, value):
     error = refused(method="SUBSCRIBE", **{field: value})
     assert type(error) is InvalidField
