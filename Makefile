@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Tests start a hundred processes, which need not compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PORT ?= 8000
 ARGS ?=
