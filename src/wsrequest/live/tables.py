@@ -79,12 +79,12 @@ def what_is_ignored(entry: str) -> tuple[type[Model], str | None]:
             model = apps.get_model(named, name)
         if not field:
             return model, None
-        column: str | None = getattr(model._meta.get_field(field), "column", None)
+        found: Any = model._meta.get_field(field)
     except (LookupError, FieldDoesNotExist, ImproperlyConfigured) as error:
         raise UnknownIgnored(str(error)) from error
-    if column is None:
+    if not getattr(found, "column", None) or found.many_to_many:
         raise UnknownIgnored(f"{entry} is no column.")
-    return model, column.lower()
+    return model, found.column.lower()
 
 
 def _ignored() -> Iterator[tuple[type[Model], set[str | None]]]:
