@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def raise_priority(pid: int) -> bool:
     except PermissionError:
         return False
     return True
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process, and what it starts, hold so many files open, or as many as may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def in_own_session(function: Callable[[], int]) -> int:

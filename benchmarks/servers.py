@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -91,6 +92,16 @@ class Server:
                     return
             time.sleep(0.05)
         raise TimeoutError(f"{self.name} does not listen:\n{self.log.read_text()}")
+
+
+@contextmanager
+def explained(server: Server) -> Iterator[None]:
+    """Add to an error what the server said meanwhile."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"{server.name} said:\n{server.log.read_text()[-2000:]}")
+        raise
 
 
 def _free_port() -> int:

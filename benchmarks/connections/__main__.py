@@ -8,8 +8,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,22 +18,23 @@ from benchmarks import load, processes
 from benchmarks.connections import memory, report
 from benchmarks.connections.beside import Accompanied, Paced, flood
 from benchmarks.connections.crowd import PER_ADDRESS, occupy
-from benchmarks.connections.figures import Figures
 from benchmarks.connections.streams import read_stream
+from benchmarks.figures import NONE, Figures, Target
 from benchmarks.load import Load, SocketLoad
-from benchmarks.processes import Cores, in_own_session
+from benchmarks.processes import Cores, in_own_session, say
 from benchmarks.project.settings import SLOW_SECONDS, WORKERS
 from benchmarks.samples import Sample
-from benchmarks.servers import Server, uvicorn
+from benchmarks.servers import Server, explained, uvicorn
 
 RESULTS = Path(__file__).resolve().parent.parent / "connections.md"
 NEIGHBOURS = 8
 PACE, STALL = 20.0, 2.0
-KIB_EACH = 24
 MANY = 10_000
-NEAR_BASE = 0.1
-STREAM_MIB = 8
-TIMES = 2
+KIB_EACH = Target(at_most=24)
+NEAR_BASE = Target(at_most=0.1)
+STREAM_MIB = Target(less_than=8)
+TIMES = Target(at_most=2)
+KIB, MIB, SHARE = "{:.2f} KiB", "{:.2f} MiB", "{:.2f}"
 #: Files that the server or the clients hold open beside their connections.
 OTHER_FILES = 500
 
@@ -97,13 +97,13 @@ class Bench:
                     occupy(server.port, self.plan.idle, resident(server), counted=False)
                 )
             for step, name in (("opened", "opened"), ("answered", "after a request")):
-                limit = KIB_EACH if step == "opened" else None
-                for kept, what, most in (
-                    (found, loop, limit),
-                    (bare, f"{loop}, a bare server", None),
+                target = KIB_EACH if step == "opened" else NONE
+                for kept, what, bound in (
+                    (found, loop, target),
+                    (bare, f"{loop}, a bare server", NONE),
                 ):
                     size = kept.each(step) / memory.KIB
-                    self.figures.add("idle", f"{what}, {name}", size, unit=" KiB", at_most=most)
+                    self.figures.add("idle", f"{what}, {name}", size, KIB, bound)
 
     def crowd(self) -> None:
         """As many connections as a process takes: open, answered, closed, and forgotten."""
@@ -111,13 +111,13 @@ class Bench:
         with self.server("crowd") as server, explained(server):
             found = uvloop.run(occupy(server.port, number, resident(server), limit=MANY))
         add, mib = self.figures.add, memory.MIB
-        add("crowd", "the process before", found.base / mib, unit=" MiB")
-        add("crowd", "all open", found.opened / mib, unit=" MiB")
-        add("crowd", "all have asked", found.answered / mib, unit=" MiB")
-        add("crowd", "all are closed", found.left / mib, unit=" MiB")
-        add("crowd", "as many again", found.again / mib, unit=" MiB")
-        add("crowd", "still in use, of what they took", found.kept, at_most=NEAR_BASE)
-        add("crowd", "growth when they come again", found.grown, at_most=NEAR_BASE)
+        add("crowd", "the process before", found.base / mib, MIB)
+        add("crowd", "all open", found.opened / mib, MIB)
+        add("crowd", "all have asked", found.answered / mib, MIB)
+        add("crowd", "all are closed", found.left / mib, MIB)
+        add("crowd", "as many again", found.again / mib, MIB)
+        add("crowd", "still in use, of what they took", found.kept, SHARE, NEAR_BASE)
+        add("crowd", "growth when they come again", found.grown, SHARE, NEAR_BASE)
         self.figures.facts.append((f"{number:,} connections open at once, all answered", True))
         if number == MANY:
             self.figures.facts.append(("one more is refused with 503", found.refused))
@@ -136,7 +136,7 @@ class Bench:
                 if path == "/slow/":
                     time.sleep(SLOW_SECONDS)  # they hold their threads until they end
                 claim = f"{in_flight} in flight, {name} beside"
-                self.figures.add("slow", claim, p99(together) / p99(alone), at_most=TIMES)
+                self.figures.add("slow", claim, p99(together) / p99(alone), SHARE, TIMES)
 
     def flood(self, unlimited: Server, rated: Server) -> None:
         """Neighbours with and without a flood."""
@@ -152,10 +152,10 @@ class Bench:
             log = self.place / "flood.log"
             with flood(server.port, path, self.cores.generator, log):
                 flooded = self.ask(server, neighbours)
-            limit = TIMES if neighbours is busy else None
-            self.figures.add("flood", f"flood of {name}", p99(flooded) / p99(alone), at_most=limit)
+            target = TIMES if neighbours is busy else NONE
+            self.figures.add("flood", f"flood of {name}", p99(flooded) / p99(alone), SHARE, target)
             median = p50(flooded) / p50(alone)
-            self.figures.add("flood", f"flood of {name}: their median", median)
+            self.figures.add("flood", f"flood of {name}: their median", median, SHARE)
 
     def streams(self, server: Server) -> None:
         """A long stream, read fast and slowly."""
@@ -178,8 +178,7 @@ class Bench:
                 if read != size:
                     raise RuntimeError(f"{url}: {read} bytes instead of {size}")
                 taken = (memory.peak(pid) - before) / memory.MIB
-                self.figures.add("stream", f"{name}{how}", taken, unit=" MiB",
-                                 at_most=STREAM_MIB, below=True)  # fmt: skip
+                self.figures.add("stream", f"{name}{how}", taken, MIB, STREAM_MIB)
 
     def ask(self, server: Server, asked: Load) -> Sample:
         with explained(server):
@@ -209,16 +208,6 @@ def pid_of(server: Server) -> int:
 
 def resident(server: Server) -> Callable[[], int]:
     return lambda: memory.resident(pid_of(server))
-
-
-@contextmanager
-def explained(server: Server) -> Iterator[None]:
-    """Add to an error what the server said meanwhile."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"{server.name} said:\n{server.log.read_text()[-2000:]}")
-        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -256,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         RESULTS.write_text(text)
     print(text)
     missed = [f"{figure.group}: {figure.claim}" for figure in bench.figures.missed()]
-    untrue = [claim for claim, held in bench.figures.facts if not held]
+    untrue = bench.figures.untrue()
     for claim in (*missed, *untrue):
         say(f"Missed: {claim}")
     return 1 if untrue or (options.check and missed) else 0
@@ -269,10 +258,6 @@ def raise_file_limit(needed: int) -> None:
         raise SystemExit(f"{needed} open files are needed, and {hard} allowed (ulimit -Hn).")
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from benchmarks import machine
-from benchmarks.connections.figures import Figure, Figures
-from benchmarks.tables import spread_text, table
+from benchmarks.figures import Figures, facts_table, figures_table
 
 HELD_STILL = """\
 Held still: the same project and middleware (`startproject`'s seven), DEBUG off, SQLite, no log of
@@ -67,14 +66,7 @@ def markdown(figures: Figures, held: dict[str, object]) -> str:
     ]
     for group, rows in figures.groups().items():
         parts.append(ABOUT[group].format(**held))
-        parts.append(table(("figure", "target", "median (min-max)", ""), map(_row, rows)))
+        parts.append(figures_table(rows))
     if figures.facts:
-        rows = ((claim, "yes" if held_true else "**no**") for claim, held_true in figures.facts)
-        parts += ["## Also", table(("", ""), rows)]
-    parts += figures.notes
+        parts += ["## Also", facts_table(figures)]
     return "\n\n".join(parts) + "\n"
-
-
-def _row(figure: Figure) -> tuple[str, ...]:
-    word = {True: "met", False: "**missed**", None: ""}[figure.met]
-    return figure.claim, figure.bound, spread_text(figure.spread, "{:.2f}") + figure.unit, word

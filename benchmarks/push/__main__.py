@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from pathlib import Path
 import uvloop
 
 from benchmarks import processes
-from benchmarks.processes import Cores, in_own_session
+from benchmarks.processes import Cores, allow_files, in_own_session, say
 from benchmarks.push import report
-from benchmarks.push.bench import BURST, FULL, SHORT, Bench, say
-from benchmarks.push.valkey import valkey
+from benchmarks.push.bench import BURST, FULL, SHORT, Bench
+from benchmarks.valkey import valkey
 
 RESULTS = Path(__file__).resolve().parent.parent / "push.md"
 #: Servers that have their subscribers at the same time, and files beside the connections.
@@ -63,15 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for figure in missed:
         say(f"Missed: {figure.group}: {figure.claim}")
     return 1 if options.check and missed else 0
-
-
-def allow_files(wanted: int) -> None:
-    """Let this process, and the servers that it starts, hold so many files open, or as many as may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import processes
-from benchmarks.processes import Cores
-from benchmarks.push.figures import NONE, Figures, Target
+from benchmarks.figures import NONE, Figures, Target
+from benchmarks.processes import Cores, say
 from benchmarks.push.measure import Rate, Stage, delays, opened, rate, recover
-from benchmarks.servers import UVICORN, Server
+from benchmarks.servers import UVICORN, Server, explained
 
 OURS, BARE, CHANNELS = "ours", "bare", "channels"
 #: (channel layer, its name in the report), those that need a Valkey.
@@ -186,17 +186,3 @@ class Bench:
             found = await recover(server, plan.clients, plan.missed)
         self.figures.add("recovery", "over memory", found.seconds, SECONDS, RECOVERED_WITHIN)
         self.figures.generator.setdefault("recovery", []).append(found.generator)
-
-
-@contextmanager
-def explained(server: Server) -> Iterator[None]:
-    """Add to an error what the server said meanwhile."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(f"{server.name} said:\n{server.log.read_text()[-2000:]}")
-        raise
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

