@@ -9,6 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PORT ?= 8000
 ARGS ?=
+# Steps that `make oracle` takes.
+STEPS ?= 20000
 # BROWSER=no leaves out the tests that need a Chromium.
 BROWSER ?= yes
 
@@ -26,7 +28,7 @@ install = scripts/pip_install.sh $(BIN)/python --editable '$(1)'
 help: ## This list
 	@printf 'django-websocket-request: what make can do\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nVariables: PORT=8000 (demo), BROWSER=no (test), ARGS="-k name" (quick)\n'
+	@printf '\nVariables: PORT=8000 (demo), BROWSER=no (test), ARGS="-k name" (quick), STEPS=20000 (oracle)\n'
 
 # --- environments -----------------------------------------------------------------------------------
 
@@ -87,6 +89,10 @@ fuzz: $(VENV)/.dev ## Send a real server any frame, ten times as many as `make t
 .PHONY: faults
 faults: $(VENV)/.dev ## Kill, stall and cut brokers, workers and connections, for minutes (FAULTS_SEED=... repeats a run)
 	@FAULTS=1 PYTHONMALLOC=default $(BIN)/python -X dev -m pytest tests/faults tests/subscribe/test_gap.py $(ARGS)
+
+.PHONY: oracle
+oracle: $(VENV)/.dev ## Change rows at random and see that live answers keep up: make oracle STEPS=20000 (ORACLE_SEED=... repeats a run)
+	@ORACLE_STEPS=$(STEPS) PYTHONMALLOC=default $(BIN)/python -X dev -m pytest -s tests/live/oracle $(ARGS)
 
 .PHONY: architecture
 architecture: $(VENV)/.dev ## Run the test of who may import whom

@@ -103,9 +103,9 @@ class Connection:
     async def request(self, url: str, data: Any = None, *, becomes: str | None = None) -> Any:
         """POST. If it succeeds, the connection is another user's from its answer on."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        id = self._new_id()
-        self._answers[id] = (answer, becomes)
-        await self._send({"id": id, "method": "POST", "url": url, "data": data})
+        number = self._new_id()
+        self._answers[number] = (answer, becomes)
+        await self._send({"id": number, "method": "POST", "url": url, "data": data})
         async with asyncio.timeout(PATIENCE):
             return await answer
 
@@ -122,11 +122,11 @@ class Connection:
         await self.until(lambda: subscription.ended is not None)
         del self.subscriptions[subscription.id]
 
-    async def until(self, condition: Callable[[], bool]) -> bool:
+    async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
         """Whether this holds in time; it is asked again after each message."""
         assert self._task is not None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 while not condition():
                     self._changed.clear()
                     waits = asyncio.ensure_future(self._changed.wait())
@@ -153,13 +153,13 @@ class Connection:
                     self._changed.set()
 
     def _hear(self, message: Any) -> None:
-        id = message.get("id")
-        if id in self._answers:
-            answer, becomes = self._answers.pop(id)
+        number = message.get("id")
+        if number in self._answers:
+            answer, becomes = self._answers.pop(number)
             if becomes is not None and message["status"] < 300:
                 self.name = becomes
             answer.set_result(message)
-        elif id in self.subscriptions:
-            self.subscriptions[id].hear(message)
+        elif number in self.subscriptions:
+            self.subscriptions[number].hear(message)
         else:
             assert message.get("control") in {"expiring", "going-away"}, message

@@ -6,6 +6,7 @@ A label is ``kind|key|text``: which row, and what its text is.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 #: By the name of a user, the labels of all that he may see.
@@ -58,7 +59,7 @@ class Allowed:
         mine = [set(seen.get(name, ())) for seen in self._seen]
         rows = [{row_of(label) for label in labels} for labels in mine]
         found = set().union(*mine)
-        if any(former - later for former, later in zip(rows, rows[1:], strict=False)):
+        if any(former - later for former, later in pairwise(rows)):
             known = set(self._seen[0][ALL])
             found |= {label for seen in self._seen for label in seen[ALL] if label not in known}
         return found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.live.oracle import plan
-from tests.live.oracle.client import PATIENCE, Connection, Subscription
+from tests.live.oracle.client import Connection, Subscription
 from tests.live.oracle.labels import ANYBODY, Allowed, comparable
 from tests.live.oracle.watched import FIXED, OF_PROJECT, OF_TASK, OK, Url
 from tests.live.oracle.world import World
@@ -55,13 +55,14 @@ class Write:
 
 
 def happens(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule, which does nothing any more where there were steps enough."""
+    """A rule, which does nothing any more where there were steps enough, or something has gone wrong."""
 
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
         def step(machine: Machine, **arguments: Any) -> None:
             if not machine.is_over:
-                function(machine, **arguments)
+                with machine.world.telling():
+                    function(machine, **arguments)
 
         return rule(**drawn)(step)
 
@@ -71,8 +72,8 @@ def happens(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
 class Machine(RuleBasedStateMachine):
     """Every rule is a step, after which everybody is up to date.
 
-    What hypothesis draws depends on nothing that has happened: a rule that can't be followed does nothing. (When exactly
-    a subscription ends, say, is not always the same.)
+    What hypothesis draws depends on nothing that has happened: a rule that can't be followed does something else. (When
+    exactly a subscription ends, say, is not always the same.)
     """
 
     world: ClassVar[World]
@@ -84,7 +85,7 @@ class Machine(RuleBasedStateMachine):
         self.operators: list[Connection] = []
         #: The number of writes, and how many there were when everybody was last up to date.
         self.stamps = self.settled = 0
-        self.is_over = self.world.steps >= self.world.wanted
+        self.is_over = self.world.steps >= self.world.wanted or bool(self.world.failure)
         if self.is_over:
             return
         self.present = self.world.shell("reset")
@@ -96,8 +97,9 @@ class Machine(RuleBasedStateMachine):
     def begin(self, urls: list[int]) -> None:
         if self.is_over:
             return
-        self.world.run(self._begin(urls))
-        self._settle(f"begin {urls}")
+        with self.world.telling():
+            self.world.run(self._begin(urls))
+            self._settle(f"begin {urls}")
 
     async def _begin(self, urls: list[int]) -> None:
         for server in self.world.servers:
@@ -217,7 +219,8 @@ class Machine(RuleBasedStateMachine):
             for connection in (*self.connections, *self.operators):
                 await connection.close()
 
-        self.world.run(close())
+        with self.world.telling():
+            self.world.run(close())
 
     # How it is done.
 
@@ -299,7 +302,8 @@ class Machine(RuleBasedStateMachine):
         there = self._subscriptions()
         asks = {self._ask(each): each for each in there}
         answers = self.world.shell(
-            "get", [{"user": user, "url": url, "headers": dict(headers)} for user, url, headers in asks]
+            "get",
+            [{"user": user, "url": url, "headers": dict(headers)} for user, url, headers in asks],
         )
         fresh = dict(zip(asks, answers, strict=True))
         self.world.run(self._all_up_to_date(there, fresh))
@@ -317,15 +321,15 @@ class Machine(RuleBasedStateMachine):
             status, body = fresh[self._ask(each)]
             wanted = comparable(body)
 
-            def is_so(each: Subscription = each, status: int = status, wanted: Any = wanted) -> bool:
-                return each.ended is not None or (
-                    status == OK and comparable(each.state) == wanted
-                )
+            def is_so(
+                each: Subscription = each, status: int = status, wanted: Any = wanted
+            ) -> bool:
+                return each.ended is not None or (status == OK and comparable(each.state) == wanted)
 
-            if not await each.connection.until(is_so):
+            if not await each.connection.until(is_so, self.world.patience):
                 self.world.fail(
                     f"{each}: a GET is answered {status}:\n{body}\n"
-                    f"held for {PATIENCE} s, by patches and replaces up to {each.rev}:\n{each.state}"
+                    f"held for {self.world.patience} s, by patches and replaces up to {each.rev}:\n{each.state}"
                 )
 
     def _look_at(self, each: Subscription, status: int, body: Any) -> None:

@@ -99,7 +99,7 @@ class Shell:
         with connection.cursor() as cursor:
             cursor.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
             for (name,) in cursor.fetchall():
-                if name.startswith("oracle_") or name.startswith("auth_user"):
+                if name.startswith(("oracle_", "auth_user")):
                     cursor.execute(f'ALTER SEQUENCE "{name}" RESTART')
 
 

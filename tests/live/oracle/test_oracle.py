@@ -9,25 +9,40 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed as seeded, settings
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.live.oracle.machine import Machine
 from tests.live.oracle.world import World
 
-#: Steps in all, and in an example.
-STEPS, EXAMPLE = int(os.environ.get("ORACLE_STEPS") or 2_000), 50
+#: Steps in all, and rules in an example.
+STEPS, EXAMPLE = int(os.environ.get("ORACLE_STEPS") or 2_000), 40
 
-LIVE = not os.environ.get("ORACLE_TOUCH")
+#: In which a planted mistake is found.
+SOON = 600
 
-pytestmark = pytest.mark.timeout(180 + STEPS)
+pytestmark = pytest.mark.timeout(240 + STEPS)
+
+MISTAKES = (
+    "forgets_relations",
+    "one_audience",
+    "forgets_sets",
+    "forgets_too_much",
+    "reads_too_little",
+)
 
 
 @contextmanager
-def world(folder: Path, number: int, *environments: dict[str, str], live: bool = LIVE) -> Iterator[World]:
-    made = World(folder, number, {key: value for each in environments for key, value in each.items()}, live=live)
+def world(
+    folder: Path, number: int, *environments: dict[str, str], **options: Any
+) -> Iterator[World]:
+    environment = {key: value for each in environments for key, value in each.items()}
+    made = World(folder, number, environment, **options)
     try:
         yield made
     finally:
@@ -35,6 +50,7 @@ def world(folder: Path, number: int, *environments: dict[str, str], live: bool =
 
 
 def walk(world: World, steps: int, seed: int) -> None:
+    """Fails with what went wrong first, and what led to it."""
     world.wanted = steps
     chosen = settings(
         max_examples=max(1, steps // EXAMPLE),
@@ -44,11 +60,20 @@ def walk(world: World, steps: int, seed: int) -> None:
         deadline=None,
         derandomize=False,
         report_multiple_bugs=False,
+        print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
     machine = seeded(seed)(type("Oracle", (Machine,), {"world": world}))
-    run_state_machine_as_test(machine, settings=chosen)
-    print(f"{world.steps} steps: {world.patches} patches, {world.replaces} replaces, {world.ends} ends")
+    try:
+        run_state_machine_as_test(machine, settings=chosen)
+    except (AssertionError, FlakyFailure) as error:
+        if not world.failure:
+            raise
+        raise AssertionError(world.failure) from error
+    print(
+        f"{world.steps} steps: {world.patches} patches, {world.replaces} replaces,"
+        f" {world.ends} ends"
+    )
     assert world.steps >= steps
 
 
@@ -74,3 +99,19 @@ def test_postgresql_and_two_processes(
 ) -> None:
     with world(tmp_path, 2, broker, postgres_database) as both:
         walk(both, STEPS // 4, seed + 3)
+
+
+def test_what_is_not_live_and_touched_after_each_write(tmp_path: Path, seed: int) -> None:
+    with world(tmp_path, 1, live=False) as alone:
+        walk(alone, 60, seed)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found(tmp_path: Path, mistake: str, seed: int) -> None:
+    """Nobody has to wait as long for what never comes."""
+    planted = {"WSREQUEST_TEST_PLANTED": mistake}
+    with world(tmp_path, 1, planted, patience=3) as alone:
+        with pytest.raises(AssertionError):
+            walk(alone, SOON, seed)
+        assert alone.failure
+        print(f"{mistake} was found after {alone.steps} steps")

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from tests.live.oracle.labels import ACTIVE, ALL, ANYBODY, SEER, Seen
 from tests.live.oracle.models import Comment, Membership, Notice, Project, Task
 
+
 def visible() -> Seen:
     """By the name of a user, the labels of all rows that he may see now."""
     notices = {f"N|{pk}|{text}" for pk, text in Notice.objects.values_list("pk", "text")}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.live.oracle.client import PATIENCE
 from tests.support.server import ROOT, ServerProcess
 
 PROJECT = "tests.live.oracle"
@@ -54,9 +57,17 @@ class World:
     """
 
     def __init__(
-        self, folder: Path, number: int, environment: dict[str, str], *, live: bool = True
+        self,
+        folder: Path,
+        number: int,
+        environment: dict[str, str],
+        *,
+        live: bool = True,
+        patience: float = PATIENCE,
     ) -> None:
         self.live = live
+        #: Seconds in which everybody has to be up to date.
+        self.patience = patience
         self.servers = [ServerProcess(folder, PROJECT, **environment) for _ in range(number)]
         self.shell_writes = "WSREQUEST_TEST_BROKER" in environment
         self.runner = asyncio.Runner()
@@ -67,18 +78,12 @@ class World:
         #: What went wrong first.
         self.failure = ""
         self.patches = self.replaces = self.ends = 0
-        started: list[ServerProcess] = []
-        try:
+        with ExitStack() as started:
             for server in self.servers:
-                started.append(server.start())
-            self.shell = ShellProcess(
-                {**self.servers[0].environment, "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "")},
-                folder,
-            )
-        except BaseException:
-            for server in started:
-                server.kill()
-            raise
+                server.start()
+                started.callback(server.kill)
+            self.shell = ShellProcess(self.servers[0].environment, folder)
+            started.pop_all()
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
@@ -88,10 +93,19 @@ class World:
         self.story.append(text)
 
     def fail(self, text: str) -> None:
-        """Stop here."""
-        told = "\n".join([text, f"after {self.steps} steps in all; this example:", *self.story])
-        self.failure = self.failure or told
-        raise AssertionError(told)
+        raise AssertionError(text)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Tell what went wrong first, and all that had happened before."""
+        try:
+            yield
+        except Exception as error:
+            if not self.failure:
+                what = str(error) if type(error) is AssertionError else traceback.format_exc()
+                before = f"after {self.steps} steps in all; this example:"
+                self.failure = "\n".join([what, before, *self.story])
+            raise
 
     def stop(self) -> None:
         self.runner.close()

@@ -1,4 +1,4 @@
-"""One step of writing, in whichever process it is done: operations, how they are carried out, and what may be seen then."""
+"""One step of writing, in whichever process it is done: operations, how they go, and who may see what then."""
 
 from __future__ import annotations
 
