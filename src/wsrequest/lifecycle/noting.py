@@ -148,7 +148,7 @@ def note_session(session: Any, note: Callable[[], None]) -> None:
     """Call ``note`` whenever anybody but its middleware asks something of the session."""
     try:
         session.__dict__[_NOTE] = note
-        session.__class__ = _noted_kind(type(session))
+        session.__class__ = _noted_kind(session.__class__)
     except (AttributeError, TypeError):  # of no class that can be had with notes
         note()
 
