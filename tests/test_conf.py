@@ -33,6 +33,7 @@ def test_the_defaults():
         "max_live": 64,
         "max_live_audiences": 5_000,
         "live_ignore": ("sessions.Session", "AUTH_USER_MODEL.last_login"),
+        "live_triggers": {},
         "brokers": {
             "default": {
                 "BACKEND": "wsrequest.push.brokers.memory.MemoryBroker",

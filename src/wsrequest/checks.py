@@ -6,6 +6,7 @@
 ``wsrequest.E004``  one of BROKERS can't be used
 ``wsrequest.E005``  a PostgresBroker has no tables, as its app is not installed
 ``wsrequest.E006``  LIVE_IGNORE names what is no model or column
+``wsrequest.E007``  one of LIVE_TRIGGERS can't be listened to
 ``wsrequest.W001``  ATOMIC_REQUESTS with an asynchronous view: Django answers 500
 ``wsrequest.W002``  the cache for idempotency keys can't tell which of two requests came first
 ``wsrequest.W003``  it can't be seen by other processes (``check --deploy``)
@@ -31,6 +32,7 @@ from django.core.checks import Warning as CheckWarning
 from wsrequest.conf import LIVE_IGNORE, NAMES, get_settings, problems, unknown_keys
 from wsrequest.errors import ConfigurationError
 from wsrequest.lifecycle.views import each_view
+from wsrequest.live.ears import addresses
 from wsrequest.live.tables import UnknownIgnored, what_is_ignored
 from wsrequest.push.brokers import broker_of
 from wsrequest.push.brokers.base import Broker
@@ -96,6 +98,18 @@ def check_live_ignore(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 Error(f"WSREQUEST['LIVE_IGNORE'] has {entry!r}: {error}", id="wsrequest.E006")
             )
     return found
+
+
+@register
+def check_live_triggers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E007."""
+    if problems():
+        return []
+    try:
+        addresses()
+    except ConfigurationError as error:
+        return [Error(str(error), id="wsrequest.E007")]
+    return []
 
 
 @register(Tags.caches)

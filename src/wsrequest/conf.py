@@ -85,6 +85,9 @@ class Settings:
     #: Models, and columns of models, whose reads and writes don't count for live GETs: "app.Model", "app.Model.field";
     #: AUTH_USER_MODEL stands for the model of that setting.
     live_ignore: tuple[str, ...] = LIVE_IGNORE
+    #: PostgreSQL databases that say by triggers what is written past Django: each alias with what is different for the
+    #: connection that listens.
+    live_triggers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     #: Who carries events between processes: an alias for each broker, with its BACKEND and OPTIONS.
     brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: BROKERS, hash=False)
     #: A path pattern, as in ``fnmatch``, with what holds for topics that match it.
@@ -248,6 +251,15 @@ def _ignored_problem(entries: Any) -> str | None:
     return None
 
 
+def _triggers_problem(databases: Any) -> str | None:
+    if not isinstance(databases, Mapping) or not all(
+        isinstance(alias, str) and isinstance(different, Mapping)
+        for alias, different in databases.items()
+    ):
+        return "must be a dict with a dict for each alias of DATABASES that it names, as in {'default': {}}."
+    return None
+
+
 def _brokers_problem(brokers: Any) -> str | None:
     if not isinstance(brokers, Mapping) or "default" not in brokers:
         return 'must be a dict that has "default".'
@@ -283,6 +295,7 @@ def _topics_problem(topics: Any) -> str | None:
 _OWN_PROBLEMS = {
     "brokers": _brokers_problem,
     "live_ignore": _ignored_problem,
+    "live_triggers": _triggers_problem,
     "topics": _topics_problem,
 }
 

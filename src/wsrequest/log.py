@@ -292,6 +292,18 @@ def broker_back(address: str) -> None:
     push_log.warning("The broker at %s is back", address)
 
 
+def triggers_lost(address: str, why: BaseException) -> None:
+    """What is written there past Django may be missed until they are back."""
+    push_log.warning(
+        "The triggers at %s can't be heard: %s: %.200s", address, type(why).__name__, why
+    )
+
+
+def triggers_back(address: str) -> None:
+    """Said once after each time that they were lost."""
+    push_log.warning("The triggers at %s are heard again", address)
+
+
 def _facts(
     connection: str | None, message: Request | None = None, **known: Any
 ) -> dict[str, int | str | float | None]:

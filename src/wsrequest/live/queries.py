@@ -19,6 +19,7 @@ from wsrequest.lifecycle.touched import Varies
 from wsrequest.live import spreading
 from wsrequest.live.answer import Answer
 from wsrequest.live.changes import Heard, Index
+from wsrequest.live.ears import Ears
 from wsrequest.live.look import Look
 from wsrequest.live.query import RETRY, Place, Query, Watcher
 from wsrequest.metrics import metrics_in_force
@@ -52,6 +53,8 @@ class Queries:
         self._queries: dict[Hashable, Query] = {}
         self._of: dict[Watcher, Query] = {}
         self._wanting = False
+        #: Where triggers are heard; what processes say that they wrote is told there, too.
+        self.ears = Ears(loop, self.changed, self.all_changed)
         #: GETs that were run again; those that a change did not cost, as one answer did for several subscribers or
         #: one run for several changes.
         self.reruns = self.saved = 0
@@ -169,6 +172,7 @@ class Queries:
         if wanting != self._wanting:
             self._wanting = wanting
             (spreading.want if wanting else spreading.unwant)()
+            self.ears.want(wanting)
 
     # Running them again.
 

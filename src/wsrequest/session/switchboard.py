@@ -31,6 +31,7 @@ class Switchboard:
     async def close(self) -> None:
         """Give back what brokers are heard by; the loop is about to end."""
         self.queries.close()
+        await self.queries.ears.close()
         await self.hub.close()
 
     def _heard(self, word: Word) -> None:
@@ -41,7 +42,7 @@ class Switchboard:
             for member in self._members(word):
                 member.close(word.code)
         elif isinstance(word, Written):
-            self.queries.changed(word.tables)
+            self.queries.ears.told(word.tables)
 
     def _members(self, word: Noticed | Dismissed) -> Iterable[Member]:
         members: Iterable[Member]

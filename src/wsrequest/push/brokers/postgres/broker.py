@@ -10,12 +10,11 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils.connection import ConnectionDoesNotExist
 
 from wsrequest.push.brokers.base import Broker, Position, Receiver, Retention
 from wsrequest.push.brokers.postgres.failures import translated
 from wsrequest.push.brokers.postgres.listener import PostgresListener
-from wsrequest.push.brokers.postgres.wires import Address
+from wsrequest.push.brokers.postgres.wires import Address, postgres_problem
 from wsrequest.push.brokers.postgres.words import key_of, signal_head
 
 #: Seconds that are as good as for ever (30 years), and no date past those that PostgreSQL knows.
@@ -62,17 +61,8 @@ class PostgresBroker(Broker):
             raise ValueError(
                 "connections must be at least 1, timeout more than 0, and channel 1 to 63 bytes long."
             )
-        self._check_database()
-
-    def _check_database(self) -> None:
-        try:
-            vendor = self._connection.vendor
-        except ConnectionDoesNotExist:
-            raise ValueError(f"DATABASES has no {self.transactional!r}") from None
-        if vendor != "postgresql":
-            raise ValueError(
-                f"DATABASES[{self.transactional!r}] is a {vendor} database, not PostgreSQL"
-            )
+        if problem := postgres_problem(using):
+            raise ValueError(problem)
 
     @property
     def _alias(self) -> str:

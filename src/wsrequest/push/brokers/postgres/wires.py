@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from django.db import connections
+from django.utils.connection import ConnectionDoesNotExist
 from psycopg import sql
 
 from wsrequest.errors import BrokerUnavailable
@@ -53,6 +54,17 @@ class Address:
         if role := connections[self.using].settings_dict["OPTIONS"].get("assume_role"):
             settings["role"] = role
         return settings
+
+
+def postgres_problem(using: str) -> str | None:
+    """Why this alias can't be connected to, if so."""
+    try:
+        vendor = connections[using].vendor
+    except ConnectionDoesNotExist:
+        return f"DATABASES has no {using!r}"
+    if vendor != "postgresql":
+        return f"DATABASES[{using!r}] is a {vendor} database, not PostgreSQL"
+    return None
 
 
 class Wire:

@@ -1,0 +1,1 @@
+"""A project whose tables others write to."""

@@ -1,0 +1,1 @@
+"""Tables, and triggers on them."""
