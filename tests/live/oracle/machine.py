@@ -200,19 +200,14 @@ class Machine(RuleBasedStateMachine):
 
         self._settle(f"reconnect {chosen.name}, and {self.world.run(again())}")
 
-    @happens(connection=indices, name=st.sampled_from(plan.PEOPLE))
-    def enter(self, connection: int, name: str) -> None:
+    @happens(connection=indices, name=names)
+    def become(self, connection: int, name: str) -> None:
+        """Somebody logs in, or out, over the socket."""
         chosen = self._connection(connection)
         former = chosen.name
-        self.world.run(chosen.request(f"/enter/{name}/", becomes=name))
-        self._settle(f"enter {name} on a connection of {former or 'nobody'}")
-
-    @happens(connection=indices)
-    def leave(self, connection: int) -> None:
-        chosen = self._connection(connection)
-        former = chosen.name
-        self.world.run(chosen.request("/leave/", becomes=ANYBODY))
-        self._settle(f"leave {former}")
+        url = f"/enter/{name}/" if name else "/leave/"
+        self.world.run(chosen.request(url, becomes=name))
+        self._settle(f"from {former or 'nobody'} to {name or 'nobody'}")
 
     def teardown(self) -> None:
         async def close() -> None:
