@@ -15,9 +15,10 @@ from tests.live.triggers.told import Depot, Told
 from tests.project.settings import INSTALLED_APPS
 from tests.push.postgres.fixtures import ALIAS, alias_of, postgres_server
 from tests.push.postgres.server import PostgresServer
+from tests.support.database import database, tables
 from wsrequest.live.ears import Ears
 
-__all__ = ["postgres_server"]
+__all__ = ["database", "postgres_server", "tables"]
 
 APP = "tests.live.triggers.depot"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import router
@@ -20,7 +20,7 @@ class LiveTriggers(Operation):
     """Let the tables of these models say by themselves what is written there, whoever writes it, to the databases that
     ``WSREQUEST["LIVE_TRIGGERS"]`` names::
 
-        operations = [LiveTriggers("Order", "warehouse.Item")]
+        operations = [LiveTriggers(["Order", "warehouse.Item"])]
 
     A model is one of the migration's own app, or is named with its app. Its many-to-many tables come with it, but for
     those that are models themselves; parents whose tables it inherits from are models of their own. Taken back, the
@@ -32,9 +32,10 @@ class LiveTriggers(Operation):
     reduces_to_sql = True
     reversible = True
 
-    def __init__(self, *models: str) -> None:
-        if not models or not all(isinstance(model, str) for model in models):
-            raise TypeError('LiveTriggers() takes names of models, such as "app.Model".')
+    def __init__(self, models: Sequence[str]) -> None:
+        is_list = isinstance(models, list | tuple) and models
+        if not is_list or not all(isinstance(model, str) for model in models):
+            raise TypeError('LiveTriggers() takes a list of models, such as ["app.Model"].')
         self.models = models
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:

@@ -9,4 +9,4 @@ from wsrequest.contrib.postgres.operations import LiveTriggers
 
 class Migration(migrations.Migration):
     dependencies = [("depot", "0001_initial")]
-    operations = [LiveTriggers("Crate", "depot.Tag", "Parcel", "Slot", "Odd", "Awkward")]
+    operations = [LiveTriggers(["Crate", "depot.Tag", "Parcel", "Slot", "Odd", "Awkward"])]
