@@ -21,9 +21,11 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+# For one of several runs, where another has the full number.
+settings.register_profile("brief", settings.get_profile("default"), max_examples=20)
 settings.load_profile("default")
 
-STACK_DEPTH = 6  # frames
+STACK_DEPTH = 3  # frames
 
 
 # What Django does on the loop by itself, here as under its own ASGI handler.
@@ -37,7 +39,7 @@ DJANGO_MAY_BLOCK = {
     "django/utils/timezone.py": {"get_default_timezone"},
     "django/utils/translation/trans_real.py": {"translation"},
     # It is around each query of a project, also of one that insists on asking from a loop.
-    "wsrequest/live/tracking.py": {"_track"},
+    "wsrequest/livequery/tracking.py": {"_track"},
 }
 
 
