@@ -18,6 +18,7 @@ PUBLIC = {
         "atouch",
         "depends_on",
         "disconnect",
+        "live",
         "notify",
         "presence",
         "publish",

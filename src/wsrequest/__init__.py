@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsrequest.live.reads import depends_on
+    from wsrequest.livequery.opting import live
+    from wsrequest.livequery.reads import depends_on
     from wsrequest.push.members import apresence, presence
     from wsrequest.push.naming import topic
     from wsrequest.push.sending import (
@@ -37,6 +38,7 @@ __all__ = [
     "atouch",
     "depends_on",
     "disconnect",
+    "live",
     "notify",
     "presence",
     "publish",
@@ -50,9 +52,10 @@ _HOMES = {
     "apresence": "wsrequest.push.members",
     "apublish": "wsrequest.push.sending",
     "atouch": "wsrequest.push.sending",
-    "depends_on": "wsrequest.live.reads",
+    "depends_on": "wsrequest.livequery.reads",
     "disconnect": "wsrequest.push.sending",
     "EVERYONE": "wsrequest.push.targets",
+    "live": "wsrequest.livequery.opting",
     "notify": "wsrequest.push.sending",
     "presence": "wsrequest.push.members",
     "publish": "wsrequest.push.sending",

@@ -32,8 +32,8 @@ from django.core.checks import Warning as CheckWarning
 from wsrequest.conf import LIVE_IGNORE, NAMES, get_settings, problems, unknown_keys
 from wsrequest.errors import ConfigurationError
 from wsrequest.lifecycle.views import each_view
-from wsrequest.live.ears import addresses
-from wsrequest.live.tables import UnknownIgnored, what_is_ignored
+from wsrequest.livequery.ears import addresses
+from wsrequest.livequery.tables import UnknownIgnored, what_is_ignored
 from wsrequest.push.brokers import broker_of
 from wsrequest.push.brokers.base import Broker
 

@@ -21,7 +21,7 @@ from tests.live.urls import asked
 from tests.project.api import NoteSerializer, TokenAuthentication
 from tests.project.models import Note
 from wsrequest import topic
-from wsrequest.live.opting import live
+from wsrequest.livequery.opting import live
 
 #: The users for whom ``own`` may be live.
 lively: set[str] = set()

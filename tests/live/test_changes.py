@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsrequest.live.changes import Heard, Index, concerns
+from wsrequest.livequery.changes import Heard, Index, concerns
 
 TABLES = st.dictionaries(
     st.sampled_from("abc"), st.none() | st.frozensets(st.sampled_from("123")), max_size=3

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from wsrequest.live import delta as module
-from wsrequest.live.delta import MOST_BYTES, MOST_VALUES, SAME, Patch, delta
+from wsrequest.livequery import delta as module
+from wsrequest.livequery.delta import MOST_BYTES, MOST_VALUES, SAME, Patch, delta
 from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.msgpack import MsgpackCodec

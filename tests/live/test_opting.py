@@ -18,7 +18,7 @@ from tests.subscribe.test_subscribe import pulled
 from tests.support.database import database, tables
 from tests.support.memory import MemoryConnection, connection
 from wsrequest import apublish, atouch
-from wsrequest.live.opting import live
+from wsrequest.livequery.opting import live
 from wsrequest.session.switchboard import switchboard_of
 
 __all__ = ["database", "tables"]

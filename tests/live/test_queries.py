@@ -15,9 +15,9 @@ from wsrequest.conf import get_settings
 from wsrequest.errors import TooManyLiveAudiences
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.touched import Varies
-from wsrequest.live import spreading
-from wsrequest.live.answer import Answer
-from wsrequest.live.queries import Queries
+from wsrequest.livequery import spreading
+from wsrequest.livequery.answer import Answer
+from wsrequest.livequery.queries import Queries
 from wsrequest.protocol.json import JSONCodec
 
 EVERYONE, PERSONAL = Varies(), Varies(identity=True)
@@ -51,7 +51,7 @@ class World:
 
 
 class Look:
-    """As :class:`wsrequest.live.look.Look`."""
+    """As :class:`wsrequest.livequery.look.Look`."""
 
     def __init__(self, bearing: Hashable, mark: int) -> None:
         self.bearing = bearing
@@ -299,8 +299,8 @@ async def test_a_refusal_ends_it(world: World, status: int) -> None:
 async def test_a_failure_is_borne_for_a_while(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsrequest.live.query.RETRY", 1e-6)
-    monkeypatch.setattr("wsrequest.live.queries.RETRY", 1e-6)
+    monkeypatch.setattr("wsrequest.livequery.query.RETRY", 1e-6)
+    monkeypatch.setattr("wsrequest.livequery.queries.RETRY", 1e-6)
     (ann,) = await come(world, "ann")
     world.status = 500
     world.write("shared", "1")
@@ -314,7 +314,7 @@ async def test_a_failure_is_borne_for_a_while(
 async def test_a_failure_that_lasts_ends_it(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsrequest.live.query.RETRY", 1e-6)
+    monkeypatch.setattr("wsrequest.livequery.query.RETRY", 1e-6)
     settings.WSREQUEST = {"REAUTHORIZE_INTERVAL": 0.02, "LIVE_MIN_INTERVAL": 1e-6}
     (ann,) = await come(world, "ann")
     world.status = 503

@@ -15,7 +15,7 @@ from tests.subscribe.test_permission import token
 from tests.support.memory import MemoryConnection, connection, settle
 from wsrequest import apublish, atouch
 from wsrequest.lifecycle.request import RequestFactory
-from wsrequest.live.queries import Queries
+from wsrequest.livequery.queries import Queries
 from wsrequest.push.brokers import broker_of
 from wsrequest.session.switchboard import switchboard_of
 

@@ -49,6 +49,10 @@ class Hub:
         """Who is on the topics of its broker."""
         return self._feed(topic.options.broker).presence
 
+    async def signal(self, topic: str, payload: bytes) -> None:
+        """Say something in passing by the default broker. Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
+        await self._feed(DEFAULT).listener.signal(topic, payload)
+
     async def close(self) -> None:
         """Hear nothing any more."""
         for feed in self._feeds.values():

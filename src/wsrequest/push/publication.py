@@ -58,7 +58,14 @@ class Written(Struct, tag="written", tag_field="is", gc=False):
     tables: dict[str, list[str] | None]
 
 
-Word = Touched | Joined | Left | Noticed | Dismissed | Written
+class LiveAsked(Struct, tag="live?", tag_field="is", gc=False):
+    """To all processes: tell of so many live GETs, in passing, at this topic."""
+
+    topic: str
+    most: int
+
+
+Word = Touched | Joined | Left | Noticed | Dismissed | Written | LiveAsked
 
 _encoder = msgspec.json.Encoder()
 _publications = msgspec.json.Decoder(Publication)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from wsrequest.lifecycle.response import Reply
-from wsrequest.live.answer import Update
+from wsrequest.livequery.answer import Update
 from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.messages import Event
 from wsrequest.push.brokers.base import Position

@@ -8,10 +8,11 @@ from weakref import WeakKeyDictionary
 
 from wsrequest.conf import get_settings
 from wsrequest.lifecycle.runner import PoolRunner
-from wsrequest.live.queries import Queries
+from wsrequest.livequery.queries import Queries
 from wsrequest.push.hub import Hub
-from wsrequest.push.publication import Dismissed, Noticed, Word, Written
+from wsrequest.push.publication import Dismissed, LiveAsked, Noticed, Word, Written
 from wsrequest.session.registry import Member, registry
+from wsrequest.session.reporting import Reporter
 from wsrequest.session.rerun import Reruns
 from wsrequest.session.writer import Writers
 
@@ -27,10 +28,12 @@ class Switchboard:
         self.queries = Queries(loop, places, runner.call)
         self.hub = Hub(loop, self._heard, self.queries.all_changed)
         self.writers = Writers(loop)
+        self._reporter = Reporter(loop, self.queries, self.hub)
 
     async def close(self) -> None:
         """Give back what brokers are heard by; the loop is about to end."""
         self.queries.close()
+        await self._reporter.close()
         await self.queries.ears.close()
         await self.hub.close()
 
@@ -43,6 +46,8 @@ class Switchboard:
                 member.close(word.code)
         elif isinstance(word, Written):
             self.queries.ears.told(word.tables)
+        elif isinstance(word, LiveAsked):
+            self._reporter.answer(word)
 
     def _members(self, word: Noticed | Dismissed) -> Iterable[Member]:
         members: Iterable[Member]

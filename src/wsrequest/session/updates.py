@@ -8,9 +8,9 @@ from typing import Protocol
 from wsrequest.errors import ExchangeError, NotLive, TooManyLiveAudiences
 from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.response import Reply
-from wsrequest.live.answer import Answer, Update
-from wsrequest.live.look import Look
-from wsrequest.live.queries import Queries
+from wsrequest.livequery.answer import Answer, Update
+from wsrequest.livequery.look import Look
+from wsrequest.livequery.queries import Queries
 from wsrequest.protocol.codec import Codec
 from wsrequest.session.asking import Asking, bearing_of
 
@@ -26,7 +26,7 @@ class Owner(Protocol):
 
 
 class Updates:
-    """What keeps the client's state up to date; a :class:`~wsrequest.live.queries.Watcher`.
+    """What keeps the client's state up to date; a :class:`~wsrequest.livequery.queries.Watcher`.
 
     The client gets the newest state only: what it had no room for in time is not sent.
     """

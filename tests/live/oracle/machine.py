@@ -23,7 +23,7 @@ CONNECTIONS, SUBSCRIPTIONS = 4, 7
 #: Subscriptions that there are to be.
 FEW = 4
 
-LANGUAGES = ("en", "de", "fr")
+LANGUAGES = ("en", "de")
 
 SHELL = "shell"
 
@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
             await operator.open()
             self.operators.append(operator)
         for number, name in enumerate(("ann", "bob", "dan")):
-            await self._connect(number, name, LANGUAGES[number])
+            await self._connect(number, name, LANGUAGES[number // 2])
         for number, url in enumerate(urls):
             connection = self.connections[number % len(self.connections)]
             await self._subscribe(connection, self._url(url))
@@ -226,6 +226,10 @@ class Machine(RuleBasedStateMachine):
         return self.connections[number % len(self.connections)]
 
     def _url(self, number: int) -> Url:
+        """Mostly one that somebody watches, so that there are audiences."""
+        watched = [each.url for each in self._subscriptions()]
+        if watched and number % 2:
+            return watched[number // 2 % len(watched)]
         urls = [*FIXED]
         for key in self.present["projects"][:3]:
             urls += [url.of(key) for url in OF_PROJECT]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wsrequest.live import look, tables, tracking
-from wsrequest.live.writes import Log
+from wsrequest.livequery import look, sql, tables, tracking
+from wsrequest.livequery.sql import Statement
+from wsrequest.livequery.writes import Log
 
 
 def forgets_relations() -> None:
@@ -25,10 +26,9 @@ def one_audience() -> None:
     look.likeness = alike
 
 
-def forgets_sets() -> None:
-    """Of ``executemany()`` the first set of parameters is seen."""
-    sets = tracking._sets
-    tracking._sets = lambda params: sets(params)[:1]
+def forgets_deleted() -> None:
+    """What is deleted was not there."""
+    sql._delete = lambda tokens, words, named: Statement()
 
 
 def forgets_too_much() -> None:
@@ -51,7 +51,7 @@ def reads_too_little() -> None:
 
 MISTAKES: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (forgets_relations, one_audience, forgets_sets, forgets_too_much, reads_too_little)
+    for each in (forgets_relations, one_audience, forgets_deleted, forgets_too_much, reads_too_little)
 }
 
 

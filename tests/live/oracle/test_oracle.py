@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(240 + STEPS)
 MISTAKES = (
     "forgets_relations",
     "one_audience",
-    "forgets_sets",
+    "forgets_deleted",
     "forgets_too_much",
     "reads_too_little",
 )
@@ -53,7 +53,7 @@ def walk(world: World, steps: int, seed: int) -> None:
     """Fails with what went wrong first, and what led to it."""
     world.wanted = steps
     chosen = settings(
-        max_examples=max(1, steps // EXAMPLE),
+        max_examples=steps // EXAMPLE + 2,
         stateful_step_count=EXAMPLE,
         phases=[Phase.generate],
         database=None,

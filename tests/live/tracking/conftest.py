@@ -19,8 +19,8 @@ from tests.live.tracking.told import Rows
 from tests.project.settings import INSTALLED_APPS
 from tests.push.postgres.fixtures import alias_of, postgres_server
 from tests.push.postgres.server import PostgresServer
-from wsrequest.live import spreading
-from wsrequest.live.tracking import Reads, install, reading
+from wsrequest.livequery import spreading
+from wsrequest.livequery.tracking import Reads, install, reading
 from wsrequest.push.brokers import broker_of
 
 __all__ = ["postgres_server"]

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from tests.live.tracking.shop.models import InShop, Shelf
 from wsrequest.conf import LIVE_IGNORE, get_settings, problems
-from wsrequest.live.tables import all_tables
+from wsrequest.livequery.tables import all_tables
 
 
 def ignoring(*entries):

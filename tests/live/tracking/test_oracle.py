@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.live.tracking.made_up import WORDS, Maker, Text
 from tests.live.tracking.shop.models import Author, Book, Shelf, Tag
 from tests.live.tracking.told import Rows
-from wsrequest.live.statements import note, note_made, statement_of
-from wsrequest.live.tracking import install
+from wsrequest.livequery.statements import note, note_made, statement_of
+from wsrequest.livequery.tracking import install
 
 
 @pytest.fixture(scope="module")

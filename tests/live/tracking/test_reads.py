@@ -14,7 +14,7 @@ from django.db.models.functions import Replace
 
 import wsrequest
 from tests.live.tracking.shop.models import Author, Book, Novel, Odd, Place, Shelf, Tag
-from wsrequest.live.tracking import Reads, reading
+from wsrequest.livequery.tracking import Reads, reading
 
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 

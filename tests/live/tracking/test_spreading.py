@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from tests.live.tracking.told import ToldBroker
 from wsrequest.errors import BrokerUnavailable
-from wsrequest.live import spreading
+from wsrequest.livequery import spreading
 from wsrequest.push.brokers import broker_of
 
 
@@ -114,7 +114,7 @@ from django.conf import settings
 settings.configure(WSREQUEST={{"BROKERS": {{"default": {{"BACKEND": "__main__.Slow"}}}}}})
 django.setup()
 from tests.live.tracking.told import ToldBroker
-from wsrequest.live import spreading
+from wsrequest.livequery import spreading
 class Slow(ToldBroker):
     within_process = False
     def signal(self, topic, payload):

@@ -16,8 +16,8 @@ from django.urls import path
 
 from tests.live.tracking.shop.models import Author, Shelf
 from tests.live.tracking.told import ToldBroker
-from wsrequest.live import spreading
-from wsrequest.live.writes import Log, log_of
+from wsrequest.livequery import spreading
+from wsrequest.livequery.writes import Log, log_of
 from wsrequest.push.brokers import broker_of
 
 

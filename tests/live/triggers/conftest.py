@@ -16,7 +16,7 @@ from tests.project.settings import INSTALLED_APPS
 from tests.push.postgres.fixtures import ALIAS, alias_of, postgres_server
 from tests.push.postgres.server import PostgresServer
 from tests.support.database import database, tables
-from wsrequest.live.ears import Ears
+from wsrequest.livequery.ears import Ears
 
 __all__ = ["database", "postgres_server", "tables"]
 

@@ -17,8 +17,8 @@ from tests.live.triggers.conftest import listening
 from tests.live.triggers.told import TERMINATE, Depot, Told
 from tests.push.postgres.fixtures import ALIAS
 from wsrequest.errors import ConfigurationError
-from wsrequest.live import ears
-from wsrequest.live.ears import CHANNEL, Ears
+from wsrequest.livequery import ears
+from wsrequest.livequery.ears import CHANNEL, Ears
 from wsrequest.push.brokers.postgres.ear import Ear
 
 LISTENERS = """

@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from wsrequest.conf import get_settings
 from wsrequest.contrib.postgres.triggers import install, remove
-from wsrequest.live.tables import UnknownIgnored, what_is_ignored
+from wsrequest.livequery.tables import UnknownIgnored, what_is_ignored
 
 
 class LiveTriggers(Operation):

@@ -7,7 +7,7 @@ from functools import partial
 
 from wsrequest.lifecycle.call import Call
 from wsrequest.lifecycle.touched import Observed, Varies, likeness
-from wsrequest.live.tracking import Reads, reading
+from wsrequest.livequery.tracking import Reads, reading
 
 
 class Look:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from wsrequest.lifecycle.response import Reply
-from wsrequest.live.delta import SAME, delta
+from wsrequest.livequery.delta import SAME, delta
 from wsrequest.protocol.codec import Codec, Encoding
 
 

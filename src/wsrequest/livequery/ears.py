@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from wsrequest import log
 from wsrequest.conf import get_settings
 from wsrequest.errors import ConfigurationError
-from wsrequest.live.statements import known_tables
+from wsrequest.livequery.statements import known_tables
 from wsrequest.push.rows import Tables, add, folded
 
 if TYPE_CHECKING:

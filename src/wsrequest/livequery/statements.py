@@ -11,8 +11,8 @@ from django.core.signals import setting_changed
 from django.db.models.signals import class_prepared
 
 from wsrequest.conf import when_changed
-from wsrequest.live.sql import LONGEST, Made, Rows, Statement, parse
-from wsrequest.live.tables import Table, all_tables
+from wsrequest.livequery.sql import LONGEST, Made, Rows, Statement, parse
+from wsrequest.livequery.tables import Table, all_tables
 from wsrequest.push.rows import MOST_ROWS, add
 
 #: Texts that are remembered.
@@ -108,7 +108,7 @@ def _forget(**kwargs: Any) -> None:
     _registry.cache_clear()
 
 
-class_prepared.connect(_forget, dispatch_uid="wsrequest.live")
+class_prepared.connect(_forget, dispatch_uid="wsrequest.livequery")
 when_changed(_forget)
 
 
@@ -117,4 +117,4 @@ def _setting_changed(*, setting: str, **kwargs: Any) -> None:
         _forget()
 
 
-setting_changed.connect(_setting_changed, dispatch_uid="wsrequest.live")
+setting_changed.connect(_setting_changed, dispatch_uid="wsrequest.livequery")

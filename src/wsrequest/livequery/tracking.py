@@ -19,11 +19,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from wsrequest import log
-from wsrequest.live.reads import Reads, depends_on, present, reading
-from wsrequest.live.spreading import is_heard, spread
-from wsrequest.live.sql import Statement
-from wsrequest.live.statements import note, note_made, statement_of
-from wsrequest.live.writes import log_of, open_log
+from wsrequest.livequery.reads import Reads, depends_on, present, reading
+from wsrequest.livequery.spreading import is_heard, spread
+from wsrequest.livequery.sql import Statement
+from wsrequest.livequery.statements import note, note_made, statement_of
+from wsrequest.livequery.writes import log_of, open_log
 
 __all__ = ["Reads", "depends_on", "install", "reading"]
 
@@ -33,7 +33,7 @@ MOST_SETS = 100
 
 def install() -> None:
     """Watch all connections, those that exist and those to come. May be called again."""
-    connection_created.connect(_watch_new, dispatch_uid="wsrequest.live")
+    connection_created.connect(_watch_new, dispatch_uid="wsrequest.livequery")
     for connection in connections.all(initialized_only=True):
         _watch(connection)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.touched import Varies
-from wsrequest.live.answer import Answer
-from wsrequest.live.look import Look
+from wsrequest.livequery.answer import Answer
+from wsrequest.livequery.look import Look
 from wsrequest.push.rows import Tables
 
 #: Seconds until a GET that failed (5xx) is run again.
@@ -66,6 +66,7 @@ class Query:
         "pause",
         "reads",
         "reruns",
+        "saved",
         "started",
         "task",
         "timer",
@@ -89,4 +90,5 @@ class Query:
         self.started = self.answered = now
         #: Seconds until the next run, after one that failed.
         self.pause = RETRY
-        self.reruns = 0
+        #: Its part in what :class:`~wsrequest.livequery.queries.Queries` counts.
+        self.reruns = self.saved = 0

@@ -16,12 +16,12 @@ from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import TooManyLiveAudiences
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.touched import Varies
-from wsrequest.live import spreading
-from wsrequest.live.answer import Answer
-from wsrequest.live.changes import Heard, Index
-from wsrequest.live.ears import Ears
-from wsrequest.live.look import Look
-from wsrequest.live.query import RETRY, Place, Query, Watcher
+from wsrequest.livequery import spreading
+from wsrequest.livequery.answer import Answer
+from wsrequest.livequery.changes import Heard, Index
+from wsrequest.livequery.ears import Ears
+from wsrequest.livequery.look import Look
+from wsrequest.livequery.query import RETRY, Place, Query, Watcher
 from wsrequest.metrics import metrics_in_force
 from wsrequest.push.rows import Tables
 
@@ -178,7 +178,7 @@ class Queries:
 
     def _due(self, query: Query) -> None:
         if query.dirty:
-            self._save(1)
+            self._save(query, 1)
             return
         query.dirty = True
         if query.task is None:
@@ -273,7 +273,7 @@ class Queries:
 
     async def _tell(self, query: Query, look: Look, reply: Reply) -> None:
         """All that are left in it are given this answer."""
-        self._save(len(query.members) - 1)
+        self._save(query, len(query.members) - 1)
         for count, watcher in enumerate(tuple(query.members), 1):
             if not count % AT_ONCE:
                 await asyncio.sleep(0)
@@ -342,9 +342,12 @@ class Queries:
         if (metrics := metrics_in_force(get_settings())) is not None:
             metrics.count("live_reruns")
 
-    def _save(self, number: int) -> None:
+    def _save(self, query: Query, number: int) -> None:
+        if number <= 0:
+            return
+        query.saved += number
         self.saved += number
-        if number > 0 and (metrics := metrics_in_force(get_settings())) is not None:
+        if (metrics := metrics_in_force(get_settings())) is not None:
             metrics.count("live_reruns_saved", number)
 
     def _gauge(self) -> None:

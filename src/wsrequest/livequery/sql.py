@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wsrequest.live import grammar
-from wsrequest.live.grammar import Tokens
-from wsrequest.live.tables import Table
+from wsrequest.livequery import grammar
+from wsrequest.livequery.grammar import Tokens
+from wsrequest.livequery.tables import Table
 
 #: Characters of a text in which rows are looked for. A longer one names many rows, and many are all.
 LONGEST = 10_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from wsrequest.live.spreading import spread
+from wsrequest.livequery.spreading import spread
 from wsrequest.push.rows import add
 
 _ATTRIBUTE = "_wsrequest_written"
