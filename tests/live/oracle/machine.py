@@ -207,6 +207,9 @@ class Machine(RuleBasedStateMachine):
         former = chosen.name
         url = f"/enter/{name}/" if name else "/leave/"
         self.world.run(chosen.request(url, becomes=name))
+        if not self.world.live:
+            touch = {"how": "each", "operations": [], "stamp": "", "touch": self._paths()}
+            self.world.run(self.operators[0].request("/write/", touch))
         self._settle(f"from {former or 'nobody'} to {name or 'nobody'}")
 
     def teardown(self) -> None:
