@@ -120,6 +120,21 @@ async def test_what_stored_procedures_do(told: Told) -> None:
     assert await told.of(function, "SELECT arrive(9)") == {"depot_crate": {"9"}}
 
 
+async def test_copy(told: Told) -> None:
+    def copy() -> None:
+        with (
+            told.depot.connection() as connection,
+            connection.cursor().copy("COPY depot_parcel (code, crate_id) FROM STDIN") as lines,
+        ):
+            lines.write("C 1\t1\nC 2\t1\n")
+
+    await told.of(CRATE.format(1))
+    told.changes.clear()
+    await asyncio.to_thread(copy)
+    await told.until(lambda: told.changes)
+    assert told.changes == [{"depot_parcel": {"c 1", "c 2"}}]
+
+
 async def test_upserts_and_merges(told: Told) -> None:
     upsert = f"{CRATE.format('{}')} ON CONFLICT (id) DO UPDATE SET label = 'y'"
     assert await told.of(upsert.format(1)) == {"depot_crate": {"1"}}

@@ -1,4 +1,4 @@
-"""Triggers that tell what is written to a table, whoever writes it. ``live/ears.py`` hears them.
+"""Triggers that tell what is written to a table, whoever writes it. ``livequery/ears.py`` hears them.
 
 They are of the statement, not of the row: a bulk update is one notification. They name no column in their definitions,
 which would keep a migration from changing that column's type; and a write never fails because of them: where they
