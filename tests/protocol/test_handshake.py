@@ -114,5 +114,22 @@ def test_an_origin_is_verified_as_django_verifies_it(origin, trusted, host):
         assert (refusal.value.status, refusal.value.close_code) == (403, 4003)
 
 
+@pytest.mark.parametrize(
+    "origin", ["https://h:8443", "https://a.example.com", "https://example.com", "http://plain.org"]
+)
+def test_an_origin_that_is_ones_own_or_trusted_passes(origin):
+    assert check_origin(origin, "https://h:8443", ["https://*.Example.com", "http://plain.org"])
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://[", "http://a.example.com", "https://aexample.com", "https://plain.org", "null"],
+)
+def test_any_other_is_refused(origin):
+    trusted = ["http://plain.org", "https://*.example.com", "https://*"]
+    with pytest.raises(OriginRefused):
+        check_origin(origin, "https://h:8443", trusted)
+
+
 def test_a_client_without_an_origin_is_not_verified_and_not_refused():
     assert check_origin(None, "https://example.com", ["https://*.example.com"]) is False
