@@ -125,6 +125,8 @@ class _Ear:
             if only is not None and known.ignored.issuperset(map(str.lower, only)):
                 return
             rows = None if keys is None else {known.key_of(key) for key in keys}
+            if rows and said["column"].lower() != known.key:
+                rows = None  # another column was the key when the triggers were made
         except (ValueError, TypeError, LookupError, AttributeError):
             self._ears.unsure()  # a trigger of another version may have said it
         else:

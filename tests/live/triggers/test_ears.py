@@ -149,6 +149,7 @@ async def test_what_was_written_while_nobody_heard_is_not_lost(
         '{"table": "depot_crate", "keys": 5, "only": null}',
         '{"table": "depot_crate", "only": null}',
         '{"table": "depot_crate", "keys": null}',
+        '{"table": "depot_crate", "keys": ["1"], "only": null}',
         '{"table": "depot_crate", "keys": null, "only": [5]}',
     ],
 )
@@ -161,15 +162,29 @@ async def test_what_nobody_understands_may_mean_anything(told: Told, said: str) 
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
-        ('{"table": "Depot_Crate", "keys": ["1"], "only": null}', {"depot_crate": {"1"}}),
-        ('{"table": "depot_crate", "keys": ["x"], "only": null}', {"depot_crate": None}),
-        ('{"table": "depot_crate", "keys": ["1", null], "only": null}', {"depot_crate": None}),
-        ('{"table": "depot_crate", "keys": ["1"], "only": ["LASTSEEN"]}', {}),
         (
-            '{"table": "depot_crate", "keys": ["1"], "only": ["lastSeen", "label"]}',
+            '{"table": "Depot_Crate", "column": "ID", "keys": ["1"], "only": null}',
             {"depot_crate": {"1"}},
         ),
-        ('{"table": "of_somebody_else", "keys": ["1"], "only": null}', {}),
+        (
+            '{"table": "depot_crate", "column": "ID", "keys": ["x"], "only": null}',
+            {"depot_crate": None},
+        ),
+        (
+            '{"table": "depot_crate", "column": "ID", "keys": ["1", null], "only": null}',
+            {"depot_crate": None},
+        ),
+        ('{"table": "depot_crate", "column": "ID", "keys": ["1"], "only": ["LASTSEEN"]}', {}),
+        (
+            '{"table": "depot_crate", "column": "ID", "keys": ["1"], "only": ["lastSeen", "label"]}',
+            {"depot_crate": {"1"}},
+        ),
+        # A parcel's key is its code.
+        (
+            '{"table": "depot_parcel", "column": "id", "keys": ["1"], "only": null}',
+            {"depot_parcel": None},
+        ),
+        ('{"table": "of_somebody_else", "column": "ID", "keys": ["1"], "only": null}', {}),
     ],
 )
 async def test_what_notifications_mean(told: Told, said: str, meant: Any) -> None:

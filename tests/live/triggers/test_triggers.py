@@ -65,7 +65,7 @@ async def test_a_bulk_update_is_one_notification(told: Told) -> None:
             connection.execute("UPDATE depot_crate SET label = 'y'")
         return heard
 
-    all_rows = '{"table" : "depot_crate", "keys" : null, "only" : null}'
+    all_rows = '{"table" : "depot_crate", "column" : "id", "keys" : null, "only" : null}'
     assert await asyncio.to_thread(notified) == [all_rows] * 2
 
 
@@ -172,7 +172,7 @@ async def test_another_schema_and_names_that_are_quoted(told: Told) -> None:
 
 async def test_keys_that_fill_a_notification(told: Told) -> None:
     """It takes less than 8000 bytes, and so 7999 are none too many."""
-    around = len('{"table" : "depot_parcel", "keys" : [], "only" : null}')
+    around = len('{"table" : "depot_parcel", "column" : "code", "keys" : [], "only" : null}')
     each = 400 + len('"",')
     number, rest = divmod(7999 - around + 1, each)
     codes = [f"{n:0400d}" for n in range(number)] + ["x" * (rest - len('"",'))]

@@ -60,10 +60,11 @@ BEGIN
         );
     END IF;
     said := json_build_object(
-        'table', TG_TABLE_NAME, 'keys', keys, 'only', CASE WHEN only_ignored THEN ignored END
+        'table', TG_TABLE_NAME, 'column', TG_ARGV[0], 'keys', keys,
+        'only', CASE WHEN only_ignored THEN ignored END
     );
     IF octet_length(said) >= 8000 THEN
-        said := json_build_object('table', TG_TABLE_NAME, 'keys', NULL, 'only', NULL);
+        said := json_build_object('table', TG_TABLE_NAME, 'column', NULL, 'keys', NULL, 'only', NULL);
     END IF;
     PERFORM pg_notify('wsrequest_live', said);
     RETURN NULL;
