@@ -38,6 +38,14 @@ class Rows:
 
     table: Table
     keys: Sequence[int] | None = None
+    #: The only one of them.
+    only: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        keys = self.keys
+        object.__setattr__(
+            self, "only", keys[0] if keys is not None and len(keys) == 1 else None
+        )
 
 
 @dataclass(frozen=True, slots=True)

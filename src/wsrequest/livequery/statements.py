@@ -58,6 +58,11 @@ def note(
     """Add what a statement means by these, with these parameters."""
     for each in rows:
         table = each.table
+        if each.only is not None and _fit(params, statement):  # as in most that write
+            key = table.key_of(params[each.only])
+            if key is not None and table.name not in tables:
+                tables[table.name] = {key}
+                continue
         if each.keys is None or len(each.keys) > MOST_ROWS or not _fit(params, statement):
             tables[table.name] = None
         else:

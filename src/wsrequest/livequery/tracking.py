@@ -87,8 +87,8 @@ def _written(
         for table in tables:
             log.live_write(table)
     elif not connection.autocommit:
-        tables = open_log(connection).latest()
-        _note_written(tables, statement, params, many, context, done=done)
+        if (noted := open_log(connection)) is not None:
+            _note_written(noted.latest(), statement, params, many, context, done=done)
     elif is_heard():
         tables = {}
         _note_written(tables, statement, params, many, context, done=done)

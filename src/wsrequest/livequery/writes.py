@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from wsrequest.livequery.spreading import spread
+from wsrequest.livequery.spreading import is_heard, spread
 from wsrequest.push.rows import add
 
 _ATTRIBUTE = "_wsrequest_written"
@@ -43,6 +43,10 @@ class Log:
     def publish(self) -> None:
         """Say all that was written since the last time."""
         entries, self._entries = self._entries, []
+        if len(entries) == 1 and isinstance(entries[0], dict):  # as in most transactions
+            if entries[0]:
+                spread(entries[0])
+            return
         written: dict[str, set[str] | None] = {}
         for entry in entries:
             if not isinstance(entry, str):
@@ -56,11 +60,10 @@ class Log:
         callbacks = connection.run_on_commit
         if self._index < len(callbacks):
             savepoints, callback, _ = callbacks[self._index]
-            # A test case never commits: there, callbacks are looked for by who wants to run them.
             if (
                 getattr(callback, "__self__", None) is self
                 and savepoints.issubset(connection.savepoint_ids)
-                and not (connection.atomic_blocks and connection.atomic_blocks[0]._from_testcase)
+                and not _is_tested(connection)
             ):
                 return
         self._index = len(callbacks)
@@ -73,12 +76,23 @@ def log_of(connection: Any) -> Log | None:
     return None if found is None else found()
 
 
-def open_log(connection: Any) -> Log:
-    """That of the connection's transaction, which is told at its commit. It is for what has been written just now."""
-    log = log_of(connection)
+def _is_tested(connection: Any) -> bool:
+    """Whether it is that of a ``TestCase``, which never commits: its callbacks are looked for, and counted, by who
+    wants to run them."""
+    blocks = connection.atomic_blocks
+    return bool(blocks) and blocks[0]._from_testcase
+
+
+def open_log(connection: Any) -> Log | None:
+    """That of the connection's transaction, which is told at its commit. It is for what has been written just now.
+    None: nobody will hear."""
+    if _is_tested(connection) and not is_heard():
+        return None
+    found = connection.__dict__.get(_ATTRIBUTE)
+    log = None if found is None else found()
     if log is None:
         log = Log()
-        setattr(connection, _ATTRIBUTE, weakref.ref(log))
+        connection.__dict__[_ATTRIBUTE] = weakref.ref(log)
     log.hold(connection)
     if not (connection.in_atomic_block and connection.commit_on_exit):
         _watch_commit(connection)

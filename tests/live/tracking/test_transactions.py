@@ -357,6 +357,20 @@ def test_in_a_test_case_it_is_told_by_who_runs_the_callbacks(lite_db, told):
     assert (result.testsRun, result.errors, result.failures) == (1, [], [])
 
 
+def test_a_test_case_finds_no_callbacks_but_its_own_where_nobody_watches(lite_db):
+    class Case(TestCase):
+        databases = {lite_db}
+
+        def runTest(self):
+            with self.captureOnCommitCallbacks(using=lite_db) as callbacks:
+                shelve(lite_db, "a")
+            assert callbacks == []
+
+    result = unittest.TestResult()
+    unittest.TestSuite([Case()]).run(result)
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
+
+
 def test_the_first_live_query_comes_between_write_and_commit(lite_db):
     brokers = {"default": {"BACKEND": "tests.live.tracking.told.ToldBroker"}}
     with override_settings(WSREQUEST={"BROKERS": brokers}):
