@@ -134,7 +134,7 @@ class Connection:
                     waits.cancel()
                     if self._task.done():
                         self._task.result()
-                        return condition()
+                        assert condition(), "the connection was closed"
         return condition()
 
     def _new_id(self) -> int:

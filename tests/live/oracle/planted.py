@@ -51,7 +51,13 @@ def reads_too_little() -> None:
 
 MISTAKES: dict[str, Callable[[], None]] = {
     each.__name__: each
-    for each in (forgets_relations, one_audience, forgets_deleted, forgets_too_much, reads_too_little)
+    for each in (
+        forgets_relations,
+        one_audience,
+        forgets_deleted,
+        forgets_too_much,
+        reads_too_little,
+    )
 }
 
 

@@ -47,7 +47,8 @@ else:
     }
 DATABASES = {"default": {**_database, "CONN_MAX_AGE": None}}
 
-WSREQUEST: dict[str, Any] = {"WORKERS": 4, "LIVE_MIN_INTERVAL": 0.005}
+# A client may listen for long and say nothing.
+WSREQUEST: dict[str, Any] = {"WORKERS": 4, "LIVE_MIN_INTERVAL": 0.005, "PING_INTERVAL": 3600}
 
 if "WSREQUEST_TEST_BROKER" in os.environ:
     WSREQUEST["BROKERS"] = {
