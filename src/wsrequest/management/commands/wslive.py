@@ -19,6 +19,7 @@ from wsrequest.push.brokers import DEFAULT, broker_of
 from wsrequest.push.brokers.base import Broker
 
 WIDTH = 80
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 #: Seconds that may be waited.
 LONGEST = 60.0
@@ -147,7 +148,7 @@ def _runs(reruns: int, saved: int) -> str:
 def _ago(seconds: float) -> str:
     for unit, size in (("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
+            return NO_BREAK.join((f"{seconds / size:.0f}", unit, "ago"))
     return "just now"
 
 
@@ -159,9 +160,9 @@ def _dependency(dependency: Dependency) -> str:
     if rows is None:
         return name
     if not keys:
-        return f"{name} ({_many(rows, 'row')})"
+        return f"{name}{NO_BREAK}({_many(rows, 'row')})"
     more = f" and {rows - len(keys)} more" if rows > len(keys) else ""
-    return f"{name} ({', '.join(map(_harmless, keys))}{more})"
+    return f"{name}{NO_BREAK}({', '.join(map(_harmless, keys))}{more})"
 
 
 def _harmless(text: str) -> str:
@@ -175,13 +176,14 @@ def _cut(url: str) -> str:
 
 
 def _paragraph(text: str, indent: str) -> str:
+    """Wrapped; but not at a no-break space."""
     return textwrap.fill(
         text,
         WIDTH,
         initial_indent=indent,
         subsequent_indent=f"{indent}  ",
         break_on_hyphens=False,
-    )
+    ).replace(NO_BREAK, " ")
 
 
 # Arguments.
