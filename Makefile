@@ -148,6 +148,10 @@ bench-connections: $(VENV)/.dev ## Measure: memory of a connection, thousands of
 bench-push: $(VENV)/.dev ## Measure: events to a thousand subscribers against Channels, and ten thousand that come back
 	@$(BIN)/python -m benchmarks.push $(ARGS)
 
+.PHONY: bench-live
+bench-live: $(VENV)/.dev ## Measure: what live costs reads and writes, and how fast a commit reaches who watches
+	@$(BIN)/python -m benchmarks.live $(ARGS)
+
 .PHONY: docs
 docs: $(VENV)/.dev ## Build the documentation into build/docs; a warning fails
 	$(call step,Documentation)

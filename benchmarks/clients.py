@@ -127,6 +127,8 @@ class SocketConnection(Connection):
 
     #: Where the server answers WebSockets.
     target = b"/ws/"
+    #: The handshake's Cookie header, where it has one.
+    cookie = ""
 
     def __init__(self, tally: Tally, path: str, in_flight: int, *, arrays: bool) -> None:
         self.tally = tally
@@ -145,9 +147,11 @@ class SocketConnection(Connection):
         """Ask for the upgrade; ``opened`` is done when the server has said hello."""
         key = base64.b64encode(os.urandom(16))
         self._accept = base64.b64encode(hashlib.sha1(key + WEBSOCKET_GUID).digest())
+        cookie = b"Cookie: %s\r\n" % self.cookie.encode() if self.cookie else b""
         self.transport.write(
             b"GET %s HTTP/1.1\r\n"
             b"Host: 127.0.0.1:%d\r\n"
+            b"%s"
             b"User-Agent: wsrequest-bench\r\n"
             b"Accept: */*\r\n"
             b"Origin: http://127.0.0.1:%d\r\n"
@@ -156,7 +160,7 @@ class SocketConnection(Connection):
             b"Sec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: %s\r\n"
             b"Sec-WebSocket-Protocol: %s\r\n\r\n"
-            % (self.target, port, port, key, SUBPROTOCOL.encode())
+            % (self.target, port, cookie, port, key, SUBPROTOCOL.encode())
         )
 
     def begin(self) -> None:
