@@ -1,7 +1,8 @@
 """Tell all processes what a commit has written. Whoever commits does not wait for it.
 
-A broker on the network is told by a thread of this module's own, which sends what has gathered meanwhile as one. A
-failure is logged (``wsrequest.push``) and counted (``publish_failures``); what was to be said then is not said again.
+A broker on the network is told by a thread of this module's own, which sends what has gathered meanwhile as one. While
+the broker is away it is tried again and again, with all that has gathered until then; that it is away is logged
+(``wsrequest.push``) and counted (``publish_failures``) once.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Iterable
-from queue import Empty, SimpleQueue
+import time
 
 from wsrequest import log
 from wsrequest.conf import get_settings
@@ -22,6 +22,10 @@ from wsrequest.push.rows import Tables, add
 
 #: Seconds that the end of the process waits for what was not sent yet.
 FLUSH = 5.0
+
+#: Seconds until a broker that was away is tried again: at first, and at most.
+AGAIN = 0.1
+LONGEST_PAUSE = 5.0
 
 
 class _Wanted:
@@ -71,60 +75,54 @@ def spread(tables: Tables) -> None:
 
 
 class _Sender:
-    """A thread, once there is something to be sent."""
+    """A thread, once there is something to be sent. What waits is one change, however many it is made of."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[Tables | threading.Event] = SimpleQueue()
+        self._changed = threading.Condition()
+        self._waiting: dict[str, set[str] | None] = {}
+        # How many were put here, and how many of them are sent.
+        self._put = self._sent = 0
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
 
     def put(self, tables: Tables) -> None:
-        self._waiting.put(tables)
-        if self._thread is None:
-            self._start()
-
-    def flush(self, seconds: float = FLUSH) -> bool:
-        """Wait until what was put before is sent; False where that takes longer."""
-        if self._thread is None:
-            return True
-        sent = threading.Event()
-        self._waiting.put(sent)
-        return sent.wait(seconds)
-
-    def _start(self) -> None:
-        with self._starting:
+        with self._changed:
+            for table, keys in tables.items():
+                add(self._waiting, table, keys)
+            self._put += 1
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="wsrequest-spreading", daemon=True
                 )
                 self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self, seconds: float = FLUSH) -> bool:
+        """Wait until what was put before is sent; False where that takes longer."""
+        with self._changed:
+            number = self._put
+            return self._changed.wait_for(lambda: self._sent >= number, seconds)
 
     def _run(self) -> None:
+        pause = 0.0
         while True:
-            gathered = [self._waiting.get()]
-            try:
-                while len(gathered) < 10_000:
-                    gathered.append(self._waiting.get_nowait())
-            except Empty:
-                pass
-            self._send(gathered)
-
-    def _send(self, gathered: Iterable[Tables | threading.Event]) -> None:
-        tables: dict[str, set[str] | None] = {}
-        flushed: list[threading.Event] = []
-        for each in gathered:
-            if isinstance(each, threading.Event):
-                flushed.append(each)
-            else:
-                for table, keys in each.items():
-                    add(tables, table, keys)
-        if tables:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                tables, self._waiting, number = self._waiting, {}, self._put
             try:
                 _say(tables)
-            except Exception as error:  # noqa: BLE001 (logged)
-                _failed(error)
-        for event in flushed:
-            event.set()
+            except Exception as error:  # noqa: BLE001 (logged, and tried again)
+                if not pause:
+                    _failed(error)
+                with self._changed:
+                    for table, keys in tables.items():
+                        add(self._waiting, table, keys)
+                pause = min(2 * pause, LONGEST_PAUSE) or AGAIN
+                time.sleep(pause)
+            else:
+                pause = 0.0
+                with self._changed:
+                    self._sent = number
+                    self._changed.notify_all()
 
 
 def flush(seconds: float = FLUSH) -> bool:
