@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
 
@@ -29,6 +29,7 @@ class LiveTriggers(Operation):
     Columns that LIVE_IGNORE names when the migration runs are told apart from others.
     """
 
+    category = OperationCategory.SQL
     reduces_to_sql = True
     reversible = True
 
