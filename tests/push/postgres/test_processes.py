@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
@@ -69,3 +71,20 @@ async def test_everybody_hears_what_was_committed_and_nothing_else(both, postgre
         assert await post(both[1], "three") == 200
         for peer in peers:
             assert (await event(peer, "message"))["data"] == "three"
+
+
+async def test_all_are_asked_what_is_live(both):
+    async with AsyncExitStack() as stack:
+        for server in both:
+            peer = await stack.enter_async_context(connect(server.ws))
+            subscribed = await peer.request("/notes/", method="SUBSCRIBE", live=True)
+            assert subscribed["status"] == 200
+        command = [sys.executable, "-m", "django", "wslive", "--json", "--wait", "5"]
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=both[0].environment, capture_output=True, check=True
+        )
+        processes = json.loads(done.stdout)["processes"]
+        assert [[each["url"] for each in process["live"]] for process in processes] == [
+            ["/notes/"],
+            ["/notes/"],
+        ]
