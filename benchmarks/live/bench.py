@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import processes
 from benchmarks.figures import NONE, Figures, Target
 from benchmarks.live.costs import AGAIN, BARE, INSTALLED, TRACKED
-from benchmarks.live.measure import Stage, cost, opened, paced, quantile
+from benchmarks.live.measure import Paced, Stage, cost, opened, paced, quantile
 from benchmarks.processes import Cores, say
 from benchmarks.servers import UVICORN, Server, explained
 
@@ -42,6 +42,7 @@ class Plan:
     rounds: int
     gets: int
     saves: int
+    case_seconds: float
     users: int
     writes: int
     delay_rounds: int
@@ -54,10 +55,10 @@ class Plan:
     cell_seconds: float
 
 
-FULL = Plan(rounds=7, gets=40, saves=150, users=100, writes=35, delay_rounds=3, crowd=10_000,
+FULL = Plan(rounds=5, gets=40, saves=200, case_seconds=2, users=100, writes=35, delay_rounds=3, crowd=10_000,
             changes=5, dependent=(1, 10, 100), others=1000, each=(1, 10, 100), cell_rounds=3,
             cell_seconds=0.5)  # fmt: skip
-SHORT = Plan(rounds=2, gets=10, saves=40, users=10, writes=10, delay_rounds=1, crowd=300,
+SHORT = Plan(rounds=1, gets=6, saves=40, case_seconds=0.3, users=10, writes=10, delay_rounds=1, crowd=300,
              changes=2, dependent=(1, 10), others=50, each=(1, 10), cell_rounds=1,
              cell_seconds=0.2)  # fmt: skip
 
@@ -99,15 +100,14 @@ class Bench:
         found |= self._costs(env | {"BENCH_VALKEY": valkey}, 0, session)
         noise: list[float] = []
         for case, ways in found.items():
-            rounds = [
-                dict(zip(ways, each, strict=True)) for each in zip(*ways.values(), strict=True)
-            ]
-            for each in rounds:
-                noise.append(each[AGAIN] / each[BARE])
-                if TRACKED in each:
-                    self._add_get(f"{name}, {case}", each)
+            for each in zip(*ways.values(), strict=True):
+                times = {way: time for way, (time, _) in zip(ways, each, strict=True)}
+                cpu = {way: used for way, (_, used) in zip(ways, each, strict=True)}
+                noise.append(times[AGAIN] / times[BARE])
+                if TRACKED in times:
+                    self._add_get(f"{name}, {case}", times)
                 else:
-                    self._add_save(f"{name}, {case}", each)
+                    self._add_save(f"{name}, {case}", times, cpu)
         for value in noise:
             self.figures.add("noise", f"{name}: a case / itself", value, TIMES)
 
@@ -118,17 +118,17 @@ class Bench:
         ratio = each[INSTALLED] / each[BARE]
         add("untracked", f"{case}: watched connection / plain one", ratio, TIMES, NOTHING)
 
-    def _add_save(self, case: str, each: Mapping[str, float]) -> None:
+    def _add_save(self, case: str, times: Mapping[str, float], cpu: Mapping[str, float]) -> None:
         add = self.figures.add
-        add("saves", f"{case}: watched / not", each[INSTALLED] / each[BARE], TIMES, SAVING)
-        add("saves", f"{case}: added", (each[INSTALLED] - each[BARE]) * 1e6, US)
+        add("saves", f"{case}: watched / not", times[INSTALLED] / times[BARE], TIMES, SAVING)
+        add("saves", f"{case}: CPU added", (cpu[INSTALLED] - cpu[BARE]) * 1e6, US)
 
     def _costs(
         self, env: Mapping[str, str], gets: int, session: str
-    ) -> dict[str, dict[str, list[float]]]:
+    ) -> dict[str, dict[str, list[list[float]]]]:
         plan = self.plan
-        numbers = map(str, (plan.rounds, gets, plan.saves, self.cores.server))
-        found: dict[str, dict[str, list[float]]] = json.loads(
+        numbers = map(str, (plan.rounds, gets, plan.saves, plan.case_seconds, self.cores.server))
+        found: dict[str, dict[str, list[list[float]]]] = json.loads(
             self._said("benchmarks.live.costs", *numbers, session, env=env)
         )
         return found
@@ -174,28 +174,29 @@ class Bench:
         for pk, cookie in zip(rows, cookies, strict=True):
             await stage.watched([f"/items/{pk}/"], [cookie])
         for _ in range(plan.delay_rounds):
-            found, reruns = await paced(stage, plan.writes, 0.05, 1, rows)
-            self._add_delays("a write concerns one audience", found, reruns)
+            found = await paced(stage, plan.writes, 0.05, 1, rows)
+            self._add_delays("a write concerns one audience", found)
         await stage.check()
         stage.leave()
         await stage.nobody_is_left()
         say(f"{plan.users} users watch the same list")
         await stage.watched(["/items/"], cookies)
         for _ in range(plan.delay_rounds):
-            found, reruns = await paced(stage, plan.writes, 0.5, plan.users)
-            self._add_delays("a write concerns all of them", found, reruns)
+            found = await paced(stage, plan.writes, 0.5, plan.users)
+            self._add_delays("a write concerns all of them", found)
         await stage.check()
         stage.leave()
         await stage.nobody_is_left()
 
-    def _add_delays(self, claim: str, found: Sequence[object], reruns: float) -> None:
-        for name, of in (("first", "first"), ("last", "last")):
-            values = [getattr(each, of) * 1000 for each in found]
+    def _add_delays(self, claim: str, found: Paced) -> None:
+        for name in ("first", "last"):
+            values = [getattr(each, name) * 1000 for each in found.seen]
             for share, words in ((0.5, "median"), (0.99, "p99")):
                 target = SEEN_WITHIN if (name, words) == ("last", "p99") else NONE
                 claimed = f"{claim}: the {name} client, {words}"
                 self.figures.add("delay", claimed, quantile(values, share), MS, target)
-        self.figures.add("delay", f"{claim}: re-runs of a write", reruns, COUNT)
+        self.figures.add("delay", f"{claim}: re-runs of a write", found.reruns, COUNT)
+        self.figures.generator.setdefault(claim, []).append(found.generator)
 
     async def crowd(self, stage: Stage) -> None:
         """All watch the same public url."""
@@ -208,8 +209,9 @@ class Bench:
             (f"{number:,} clients of one public url are one audience", audiences == 1)
         )
         for _ in range(self.plan.changes):
-            (seen,), reruns = await paced(stage, 1, 0.2, number)
-            add("crowd", "re-runs of a change", reruns, COUNT, ONE_RERUN)
+            found = await paced(stage, 1, 0.2, number)
+            (seen,) = found.seen
+            add("crowd", "re-runs of a change", found.reruns, COUNT, ONE_RERUN)
             add("crowd", "until the first client has it", seen.first, SECONDS)
             add("crowd", "until the last client has it", seen.last, SECONDS)
         await stage.check()

@@ -119,20 +119,32 @@ async def cost(stage: Stage, subscriptions: int, seconds: float, least: int = 3)
     return Cost(server / writes, (more - reruns) / writes, generator / elapsed)
 
 
+@dataclass(frozen=True)
+class Paced:
+    """What became of some writes."""
+
+    seen: Sequence[Seen]
+    #: Of a write.
+    reruns: float
+    #: The share of its core that the clients' process used.
+    generator: float
+
+
 async def paced(
     stage: Stage, writes: int, pause: float, subscriptions: int, pks: Sequence[int] = (1,)
-) -> tuple[list[Seen], float]:
-    """Write at this pace, or as fast as all see the write before; returns the re-runs of a write, too."""
+) -> Paced:
+    """Write at this pace, or as fast as all see the write before."""
     await asyncio.sleep(PAUSE)
     loop = asyncio.get_running_loop()
     (before,) = await stage.counted("live_reruns")
-    began, found = loop.time(), []
+    began, found, generator = loop.time(), [], time.process_time()
     for number in range(writes):
         await asyncio.sleep(began + number * pause - loop.time())
         found.append(await stage.write(subscriptions, pks[number % len(pks)]))
+    share = (time.process_time() - generator) / (loop.time() - began)
     await asyncio.sleep(PAUSE)
     (after,) = await stage.counted("live_reruns")
-    return found, (after - before) / writes
+    return Paced(found, (after - before) / writes, share)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
