@@ -40,12 +40,17 @@ def names(request: HttpRequest) -> HttpResponse:
     return JsonResponse({})
 
 
+def alone(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"subprotocol": request.websocket.subprotocol})
+
+
 SECRET = "hush"
 
 urlpatterns = [
     path("varied/", varied),
     path("rows/", rows),
     path("who/", who),
+    path("alone/", alone),
     path("names/", names),
     path("create/<slug>/", lambda request, slug: _create(slug)),
     *urls.urlpatterns,

@@ -210,6 +210,13 @@ async def test_own_answers_of_each_user() -> None:
         assert "    1 subscriber, differs by user; 0 runs, 0 saved;" in await printed()
 
 
+async def test_an_answer_for_one_connection_only() -> None:
+    async with connection() as peer:
+        await live(peer, "/alone/")
+        (process,) = await facts()
+        assert process["live"][0]["varies"] == ["connection"]
+
+
 async def test_what_was_refused_is_not_live() -> None:
     async with connection() as peer:
         assert (await subscribe(peer, "/mine/", live=True))["status"] == 403
