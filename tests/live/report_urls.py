@@ -41,7 +41,7 @@ def names(request: HttpRequest) -> HttpResponse:
 
 
 def alone(request: HttpRequest) -> HttpResponse:
-    return JsonResponse({"subprotocol": request.websocket.subprotocol})
+    return JsonResponse({"id": request.websocket.id})
 
 
 SECRET = "hush"
