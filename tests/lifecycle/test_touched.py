@@ -247,7 +247,8 @@ def test_every_way_to_read_all_of_meta_is_seen(read: View) -> None:
 def test_every_way_to_read_all_cookies_is_seen(read: View) -> None:
     view = touching(lambda request: read(request.COOKIES))
     found = varies(view, cookie="a=1; b=2")
-    assert (found.identity, found.alone) == (True, False)
+    assert "HTTP_COOKIE" in found.meta
+    assert not found.alone
 
 
 @pytest.mark.parametrize(
@@ -366,8 +367,6 @@ def new_session(request: HttpRequest) -> None:
         lambda request: request.META.get("CSRF_COOKIE_NEEDS_UPDATE"),
         lambda request: request.META.get("HTTP_AUTHORIZATION"),
         lambda request: request.headers.get("Authorization"),
-        lambda request: request.headers.get("Cookie"),
-        lambda request: request.META.get("HTTP_COOKIE"),
         lambda request: setattr(request, "user", User(pk=1)),
     ],
 )
@@ -376,6 +375,24 @@ def test_whatever_tells_who_asks_counts_without_vary_too(touch: View, clean: Any
         found = varies(clean(touching(touch)), cookie="sessionid=abcdefghijkl")
     assert found.identity
     assert not found.alone
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda request: request.headers.get("Cookie"),
+        lambda request: request.META.get("HTTP_COOKIE"),
+    ],
+)
+def test_all_cookies_count_where_they_were_read_as_one(touch: View) -> None:
+    assert varies(touching(touch)) == meta("HTTP_COOKIE")
+
+
+def test_a_csrf_token_is_that_of_its_cookie() -> None:
+    view = touching(get_token)
+    found = varies(view, cookie=f"csrftoken={'a' * 32}")
+    assert found.identity
+    assert "csrftoken" in found.cookies
 
 
 def test_a_session_cookie_that_somebody_else_reads_counts() -> None:
@@ -441,7 +458,7 @@ def test_the_language_is_that_of_a_cookie_and_a_header(settings: Any) -> None:
     [
         ("Accept-Language", meta("HTTP_ACCEPT_LANGUAGE")),
         ("accept-language, X-Tenant ,", meta("HTTP_ACCEPT_LANGUAGE", "HTTP_X_TENANT")),
-        ("Cookie", Varies(identity=True)),
+        ("Cookie", meta("HTTP_COOKIE")),
         ("origin, AUTHORIZATION", Varies(frozenset({"HTTP_ORIGIN"}), identity=True)),
         ("*", Varies(alone=True)),
         ("Host, Content-Type", Varies()),
@@ -451,12 +468,14 @@ def test_vary_is_believed(vary: str, expected: Varies) -> None:
     assert varies(lambda request: HttpResponse(headers={"Vary": vary})) == expected
 
 
-@pytest.mark.parametrize(("cookie", "identity"), [("theme", False), ("django_language", True)])
-def test_a_cookie_that_was_read_explains_vary(cookie: str, identity: bool) -> None:
+@pytest.mark.parametrize(
+    ("cookie", "others"), [("theme", frozenset()), ("django_language", {"HTTP_COOKIE"})]
+)
+def test_a_cookie_that_was_read_explains_vary(cookie: str, others: frozenset[str]) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse(request.COOKIES.get(cookie), headers={"Vary": "Cookie"})
 
-    assert varies(view) == Varies(cookies=frozenset({cookie}), identity=identity)
+    assert varies(view) == Varies(meta=frozenset(others), cookies=frozenset({cookie}))
 
 
 # --- where ---
@@ -567,8 +586,11 @@ def alike(varies: Varies, one: dict[str, Any], other: dict[str, Any]) -> bool:
         (Varies(), {"data": {"a": 1}}, {"data": {"a": 2}}, False),
         (Varies(), {"headers": {"host": "localhost"}}, {}, False),
         (Varies(), {"codec": MsgpackCodec()}, {}, False),
-        (Varies(identity=True), {"cookie": "a=1"}, {"cookie": "a=1"}, True),
-        (Varies(identity=True), {"cookie": "a=1"}, {"cookie": "a=2"}, False),
+        (meta("HTTP_COOKIE"), {"cookie": "a=1"}, {"cookie": "a=1"}, True),
+        (meta("HTTP_COOKIE"), {"cookie": "a=1"}, {"cookie": "a=2"}, False),
+        (Varies(identity=True), {"cookie": "a=1"}, {"cookie": "a=2"}, True),
+        (Varies(identity=True), {"cookie": "sessionid=1"}, {"cookie": "sessionid=2"}, False),
+        (Varies(identity=True), {"cookie": "sessionid=1"}, {"cookie": "a=1; sessionid=1"}, True),
         (Varies(identity=True), {"token": "a"}, {"token": "b"}, False),
         (Varies(identity=True), {"headers": {"authorization": "a"}}, {}, False),
         (Varies(cookies=frozenset("a")), {"cookie": "a=1; b=1"}, {"cookie": "b=2; a=1"}, True),

@@ -79,7 +79,8 @@ class Observed:
             key = HttpHeaders.to_wsgi_name(name.strip())
             if key == "HTTP_COOKIE":
                 # LocaleMiddleware reads its cookie in every request, and says so by no Vary of this name.
-                identity = identity or not cookies - {django_settings.LANGUAGE_COOKIE_NAME}
+                if not (identity or cookies - {django_settings.LANGUAGE_COOKIE_NAME}):
+                    meta.add("HTTP_COOKIE")
             elif key == "HTTP_AUTHORIZATION":
                 identity = True
             elif key == "HTTP_*":
@@ -102,11 +103,13 @@ class Observed:
         """A key of META was read, or asked for, by code in this module."""
         if key in _FIXED:
             return
-        if key in _SECRETS:
+        if key == "HTTP_AUTHORIZATION":
             self._identity = True
         elif key in _MADE_OF_CSRF_COOKIE:
             # Its middleware asks after every view whether anybody wanted the token.
-            self._identity |= key == "CSRF_COOKIE" or module != _CSRF
+            if key == "CSRF_COOKIE" or module != _CSRF:
+                self._identity = True  # the session may have it
+                self._cookies.add(django_settings.CSRF_COOKIE_NAME)
         elif key in _OF_ONE_CONNECTION:
             self._alone = True
         elif not (
@@ -128,6 +131,10 @@ class Observed:
     def touch_identity(self) -> None:
         """Something was read that tells who asks."""
         self._identity = True
+
+    def touch_cookies(self) -> None:
+        """All cookies were read."""
+        self._meta.add("HTTP_COOKIE")
 
     def touch_connection(self) -> None:
         """Something was read that no other connection has."""
@@ -160,19 +167,23 @@ def likeness(varies: Varies, call: Asked) -> Hashable:
         UNSET if message.data is UNSET else bytes(message.data),
         tuple(sorted(item for item in headers.items() if item[0] not in own)),
         tuple(_fact(known, name, factory) for name in _HOST),
-        tuple(_fact(known, name, factory) for name in sorted(varies.meta)),
+        tuple(_fact(known, name, factory) for name in sorted(varies.meta - {"HTTP_COOKIE"})),
         call.trusted,
         call.codec.name,
     ]
     if not _TRACE.isdisjoint(varies.meta):
         key.append((headers.get("traceparent"), headers.get("tracestate")))
+    cookie = call.cookie or known.get("HTTP_COOKIE", "")
+    if "HTTP_COOKIE" in varies.meta:
+        key.append(cookie)
     if varies.cookies or varies.identity:
-        cookie = call.cookie or known.get("HTTP_COOKIE", "")
         sent = parse_cookie(cookie)
         key.append(tuple(sent.get(name) for name in sorted(varies.cookies)))
         if varies.identity:
+            # Whatever else a middleware goes by to find the user, or the session, it has read by its name.
             authorization = headers.get("authorization", known.get("HTTP_AUTHORIZATION"))
-            key.append((cookie, message.token, authorization))
+            session = sent.get(django_settings.SESSION_COOKIE_NAME)
+            key.append((session, message.token, authorization))
     if varies.alone:
         key.append(factory.connection_id or factory)
     return tuple(key)
@@ -211,7 +222,6 @@ _FIXED = frozenset(_HOST) | {
     "wsgi.multiprocess",
     "wsgi.multithread",
 }
-_SECRETS = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE"})
 _MADE_OF_CSRF_COOKIE = frozenset({"CSRF_COOKIE", "CSRF_COOKIE_NEEDS_UPDATE"})
 _OF_ONE_CONNECTION = frozenset({"REMOTE_PORT", "wsrequest.connection"})
 _TRACE = frozenset({"HTTP_TRACEPARENT", "HTTP_TRACESTATE"})
@@ -224,7 +234,7 @@ class _WatchedRequest(SocketRequest):
     def COOKIES(self) -> dict[str, str]:  # type: ignore[override]
         observed: Observed = self.__dict__[_OBSERVED]
         cookies = parse_cookie(dict.get(self.META, "HTTP_COOKIE", ""))
-        return Noted(cookies, observed.read_cookie, observed.touch_identity)
+        return Noted(cookies, observed.read_cookie, observed.touch_cookies)
 
     @cached_property
     def headers(self) -> HttpHeaders:
