@@ -68,12 +68,12 @@ class Subscription:
 
 
 class Connection:
-    """``name`` is whose it is at present."""
+    """``name`` is whose it is at present; ``was`` whose session was ended just now, where that was done elsewhere."""
 
     def __init__(self, address: str, origin: str, name: str, language: str) -> None:
         self.address = address
         self.origin = origin
-        self.name = name
+        self.name, self.was = name, ""
         self.language = language
         self.subscriptions: dict[int, Subscription] = {}
         self._answers: dict[int, tuple[asyncio.Future[Any], str | None]] = {}

@@ -294,7 +294,7 @@ class Machine(RuleBasedStateMachine):
             if password != self.present["passwords"][name]:
                 for connection in self.connections:
                     if connection.name == name:
-                        connection.name = ANYBODY
+                        connection.was, connection.name = name, ANYBODY
 
     # What must hold.
 
@@ -312,6 +312,8 @@ class Machine(RuleBasedStateMachine):
         for each in there:
             self._look_at(each, *fresh[self._ask(each)])
         self.allowed.settle()
+        for connection in self.connections:
+            connection.was = ANYBODY
 
     def _ask(self, each: Subscription) -> Any:
         host = each.connection.origin.removeprefix("http://")
@@ -343,14 +345,15 @@ class Machine(RuleBasedStateMachine):
             possible = {
                 each.url.status(seen, who)
                 for seen in self.allowed.all
-                for who in {name, *(who for who, _ in each.held)}
+                for who in {name, each.connection.was, *(who for who, _ in each.held)}
             } - {OK}
             if possible:  # a view may be overtaken between its questions
                 possible |= {status for _, status in each.url.needs}
             if each.ended not in possible:
                 self.world.fail(f"{each} ended with {each.ended}, and might with {possible}")
         for who, labels in each.held:
-            if hidden := labels - self.allowed.to(who):
+            allowed = self.allowed.to(who) | self.allowed.to(each.connection.was)
+            if hidden := labels - allowed:
                 self.world.fail(f"{each} held, as {who}, what he may not see: {sorted(hidden)}")
         self.world.patches += each.patches
         self.world.replaces += each.replaces

@@ -23,18 +23,20 @@ from tests.live.oracle.world import World
 #: Steps in all, and rules in an example.
 STEPS, EXAMPLE = int(os.environ.get("ORACLE_STEPS") or 2_000), 40
 
-#: In which a planted mistake is found.
+#: In which a planted mistake is found: mostly it takes less than 30.
 SOON = 600
 
 pytestmark = pytest.mark.timeout(240 + STEPS)
 
+#: Of :mod:`tests.live.oracle.planted`; those after the first three where there is time for more.
 MISTAKES = (
     "forgets_relations",
     "one_audience",
-    "forgets_deleted",
     "forgets_too_much",
+    "forgets_deleted",
     "reads_too_little",
 )
+LONG = "ORACLE_STEPS" in os.environ
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def test_what_is_not_live_and_touched_after_each_write(tmp_path: Path, seed: int
         walk(alone, 60, seed)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", MISTAKES if LONG else MISTAKES[:3])
 def test_a_mistake_is_found(tmp_path: Path, mistake: str, seed: int) -> None:
     """Nobody has to wait as long for what never comes."""
     planted = {"WSREQUEST_TEST_PLANTED": mistake}
