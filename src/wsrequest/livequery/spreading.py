@@ -23,6 +23,10 @@ from wsrequest.push.rows import Tables, add
 #: Seconds that the end of the process waits for what was not sent yet.
 FLUSH = 5.0
 
+#: Seconds between two changes that are sent, at least: what is written meanwhile is one. Else a thread that saves row
+#: after row would get half of the interpreter only.
+GATHER = 0.02
+
 #: Seconds until a broker that was away is tried again: at first, and at most.
 AGAIN = 0.1
 LONGEST_PAUSE = 5.0
@@ -123,6 +127,7 @@ class _Sender:
                 with self._changed:
                     self._sent = number
                     self._changed.notify_all()
+                time.sleep(GATHER)
 
 
 def flush(seconds: float = FLUSH) -> bool:
@@ -136,7 +141,7 @@ def _say(tables: Tables) -> None:
 
 
 def _failed(error: Exception) -> None:
-    log.not_sent(None, error)
+    log.change_not_told(error)
     if (metrics := metrics_in_force(get_settings())) is not None:
         metrics.count("publish_failures")
 
