@@ -26,7 +26,7 @@ from wsrequest.livequery import spreading
 
 WARM_UP = 20
 #: Saves at once, and the seconds after them in which other threads come to rest.
-AT_ONCE, SETTLE = 20, 0.005
+AT_ONCE, SETTLE = 50, 0.005
 BARE, AGAIN, INSTALLED, TRACKED = "bare", "again", "installed", "tracked"
 
 Way = Callable[[], object]

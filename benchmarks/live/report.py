@@ -40,7 +40,7 @@ says how much of that is noise; *nothing* is taken to be at most one part in a h
 ## What it costs a save
 
 `Model.save()` on a connection with the wrapper / without it, of a row in a table that nobody watches, from one
-thread: {saves} times in each of the {rounds} rounds, twenty back to back, in turn with the other way. *In atomic()*
+thread: {saves} times in each of the {rounds} rounds, fifty back to back, in turn with the other way. *In atomic()*
 is one save in a block of its own, with its BEGIN and COMMIT. *Others are watched*: the same process has an event loop
 with a live subscription to another table, which hears of each write. *Valkey*: a thread of the process tells others.
 *CPU added* is that of the whole process for a save, what its other threads do because of it included.""",
