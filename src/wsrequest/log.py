@@ -24,7 +24,7 @@ import logging
 import time
 from typing import Any
 
-from wsrequest.errors import HandshakeRefused
+from wsrequest.errors import HandshakeRefused, WSRequestError
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.messages import Request
 
@@ -243,6 +243,17 @@ def not_sent(topic: str | None, error: BaseException) -> None:
             "what is for connections" if topic is None else f"what is for {shown(topic)}",
             _left_out(omitted),
             exc_info=error,
+        )
+
+
+def change_not_told(error: BaseException) -> None:
+    """What commits have written waits for its broker; said once until it is back. Any thread may say so."""
+    if (omitted := throttle.admit(change_not_told, time.monotonic())) is not None:
+        push_log.warning(
+            "The broker does not take what commits have written; it is tried again: %s%s",
+            error,
+            _left_out(omitted),
+            exc_info=None if isinstance(error, WSRequestError) else error,
         )
 
 
