@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,12 @@ def chromium() -> str:
     raise AssertionError("There is no Chromium: apt-get install chromium, or set CHROMIUM.")
 
 
+def messages_of(frames: list[str]) -> list[dict[str, Any]]:
+    """A frame is a message, or an array of them."""
+    read = [json.loads(frame) for frame in frames]
+    return [message for each in read for message in (each if isinstance(each, list) else [each])]
+
+
 class Visitor:
     """One page, and what was heard and seen around it."""
 
@@ -56,7 +64,8 @@ class Visitor:
         self.complaints: list[str] = []
         self.requests: list[Request] = []
         self.sockets: list[WebSocket] = []
-        self.received: list[str] = []  # frames, over the newest socket
+        self.sent: list[str] = []  # frames, over the newest socket
+        self.received: list[str] = []
         page.on("console", self.hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self.note_request)
@@ -105,12 +114,19 @@ class Visitor:
 
     def note_socket(self, socket: WebSocket) -> None:
         self.sockets.append(socket)
-        self.received = []
-        socket.on("framereceived", self.note_frame)
+        self.sent, self.received = [], []
+        socket.on("framesent", lambda text: self.sent.append(text))
+        socket.on("framereceived", lambda text: self.received.append(text))
 
-    def note_frame(self, payload: str | bytes) -> None:
-        assert isinstance(payload, str)
-        self.received.append(payload)
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """Every message that the page has sent."""
+        return messages_of(self.sent)
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        """Every message that came."""
+        return messages_of(self.received)
 
     async def go(self, fragment: str = "") -> None:
         await self.page.goto(f"{self.demo.url}{fragment}")
@@ -119,6 +135,9 @@ class Visitor:
     async def is_alone(self) -> None:
         """Wait until whoever was there before has left: no word of it comes in between any more."""
         await expect(self.page.locator("#here > li")).to_have_count(1)
+        await expect(self.page.locator("#log [data-figure=audiences]")).to_have_text(
+            re.compile(r"\d")
+        )
 
     async def sign_in(self) -> None:
         await self.page.get_by_role("button", name="Sign in", exact=True).first.click()

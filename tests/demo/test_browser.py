@@ -74,6 +74,11 @@ def frames(visitor: Visitor):
     return visitor.page.locator("#frames > li")
 
 
+def answers(visitor: Visitor):
+    """Frames that have an answer in them; counters and the like come at any time."""
+    return visitor.page.locator(".frame.received:has(.status)")
+
+
 # --- one socket ---------------------------------------------------------------------------------------
 
 
@@ -383,7 +388,7 @@ async def test_a_subscription_that_can_not_be_had_just_now_is_asked_for_again(me
 async def test_after_a_loss_it_goes_on_from_the_new_state(member, middleman):
     """A `lost` asks for nothing; the `replace` has the state, and the position to come back with."""
     first = next(text for text in middleman.said if "SUBSCRIBE" in text)
-    (asked,) = [each for each in json.loads(first) if each.get("method") == "SUBSCRIBE"]
+    (asked,) = [each for each in json.loads(first) if each.get("live")]
     row = {
         "id": 1,
         "title": "All that is left",
@@ -391,19 +396,39 @@ async def test_after_a_loss_it_goes_on_from_the_new_state(member, middleman):
         "owner": None,
         "updated": "2001-01-01",
     }
+    other = {**row, "id": 2, "title": "And one more"}
     state = {"results": [row], "next": None}
     for message in (
         {"event": "lost", "data": {"from": 1, "to": None, "why": "epoch"}},
         {"event": "replace", "data": state, "rev": 1, "epoch": "another", "offset": 41},
-        {"event": "created", "data": {**row, "id": 2, "title": "And one more"}, "offset": 42},
+        {"event": "patch", "data": [{"op": "add", "path": "/results/0", "value": other}], "rev": 2},
+        {"event": "announcement", "data": "From another life", "offset": 42},
     ):
         middleman.lines[-1].send(json.dumps({"id": asked["id"], **message}))
     await expect(titles(member)).to_have_text(["And one more", "All that is left"])
+    await expect(toasts(member)).to_contain_text("From another life")
     await middleman.cut(4200)
     await member.page.clock.run_for(1_000)
     await middleman.hear('"since":{"epoch":"another","offset":42}')
     # Which the real server does not know: so the state that it answers is the truth.
     await expect(titles(member)).to_have_count(SEEDED)
+
+
+async def test_a_patch_that_does_not_fit_begins_the_subscription_anew(member, middleman):
+    await member.page.get_by_role("link", name="Two themes").click()
+    asked = await middleman.hear(DETAIL)
+    await expect(heading(member)).to_have_text("Two themes, one rule")
+    patch = [
+        {"op": "replace", "path": "/title", "value": "x"},
+        {"op": "remove", "path": "/nowhere"},
+    ]
+    message = {"id": asked["id"], "event": "patch", "data": patch, "rev": 1}
+    middleman.lines[-1].send(json.dumps(message))
+    cancel, again = await middleman.hear(DETAIL)
+    assert cancel == {"cancel": asked["id"]}
+    assert again == {**asked, "id": again["id"]}
+    await expect(answers(member).last).to_contain_text("SUBSCRIBE /api/snippets/6/")
+    await expect(heading(member)).to_have_text("Two themes, one rule")
 
 
 async def test_it_comes_back_with_the_next_thing_to_say(member, middleman):
@@ -568,12 +593,13 @@ async def test_the_log_shows_what_went_both_ways(visitor):
     page = visitor.page
     await visitor.page.get_by_role("link", name="Full-jitter").click()
     await expect(heading(visitor)).to_have_text("Full-jitter back-off")
-    sent, received = page.locator(".frame.sent"), page.locator(".frame.received")
-    await expect(received.first).to_contain_text("hello")
+    sent, received = page.locator(".frame.sent"), answers(visitor)
+    await expect(page.locator(".frame.received").first).to_contain_text("hello")
     # What was asked in one turn went out as one frame.
     await expect(sent.first).to_contain_text("GET /api/session/")
-    await expect(sent.first).to_contain_text("SUBSCRIBE /api/snippets/")
-    await expect(sent.last).to_contain_text("SUBSCRIBE /api/snippets/2/")
+    await expect(sent.first).to_contain_text("SUBSCRIBE /api/snippets/ live")
+    await expect(sent.last).to_contain_text("SUBSCRIBE /api/snippets/2/ live")
+    await expect(received.last).to_contain_text("SUBSCRIBE /api/snippets/2/")
     await expect(received.last.locator(".status")).to_have_text("200")
     await expect(received.last).to_contain_text(re.compile(r"\d+ ms"))
     await expect(received.last).to_contain_text(re.compile(r"\d+(\.\d)? K?B"))
@@ -589,14 +615,16 @@ async def test_the_log_shows_what_went_both_ways(visitor):
 async def test_the_log_pauses_and_is_cleared(visitor):
     page = visitor.page
     await expect(titles(visitor)).to_have_count(SEEDED)
-    before = await frames(visitor).count()
     await page.get_by_role("button", name="Pause the log").click()
+    before = await frames(visitor).count()
     await page.get_by_role("link", name="Full-jitter").click()
     await expect(heading(visitor)).to_have_text("Full-jitter back-off")
-    await expect(page.locator("#log-counts")).to_contain_text("2 held back")
+    # One more answer is kept live: that is the last thing to be told.
+    await expect(page.locator("#log [data-figure=audiences]")).to_have_text("2")
+    await expect(page.locator("#log-counts")).to_contain_text(re.compile(r"[2-9] held back"))
     await expect(frames(visitor)).to_have_count(before)
     await page.get_by_role("button", name="Pause the log").click()
-    await expect(frames(visitor)).to_have_count(before + 2)
+    await expect(frames(visitor).nth(before + 2)).to_be_attached()
     await page.get_by_role("button", name="Clear the log").click()
     await expect(frames(visitor)).to_have_count(0)
     await expect(page.locator("#log-empty")).to_be_visible()
@@ -621,7 +649,7 @@ async def test_a_message_of_ones_own(visitor, message, status, said):
     await page.get_by_text("Send a message of your own").click()
     await page.get_by_label("Message, as JSON").fill(message)
     await page.get_by_role("button", name="Send", exact=True).click()
-    answer = page.locator(".frame.received").last
+    answer = answers(visitor).last
     await expect(answer.locator(".status")).to_have_text(status)
     await answer.locator("summary").click()
     await expect(answer.locator("pre")).to_contain_text(said)
@@ -635,7 +663,7 @@ async def test_two_messages_in_one_frame(visitor):
     await page.get_by_role("button", name="Clear the log").click()
     await page.get_by_role("button", name="Send", exact=True).click()
     await expect(page.locator(".frame.sent .line")).to_have_count(2)
-    await expect(page.locator(".frame.received .line")).to_have_text(
+    await expect(answers(visitor).locator(".line")).to_have_text(
         [re.compile("200 GET /api/s"), re.compile("200 GET /api/s")],
     )
 
@@ -672,6 +700,10 @@ async def test_a_phone(browser, demo, login_cookies):
     await assert_fits(visitor, 360)
     await visitor.picture("phone-validation")
     await page.get_by_role("link", name="All snippets").click()
+    await page.get_by_role("link", name="My snippets").click()
+    await expect(heading(visitor)).to_have_text("My snippets")
+    await assert_fits(visitor, 360)
+    await visitor.picture("phone-mine")
     await visitor.leave()
 
 
@@ -690,7 +722,7 @@ async def assert_fits(visitor: Visitor, width: int) -> None:
 
 
 async def test_no_width_scrolls_sideways(visitor):
-    for fragment in ("#/1", "#/2", "#/"):
+    for fragment in ("#/1", "#/2", "#/mine", "#/"):
         await visitor.go(fragment)
         await expect(heading(visitor)).to_be_visible()
         for width in (320, 360, 760, 761, 1240, 1241, 1920):
@@ -752,7 +784,7 @@ async def test_text_is_legible_in_both_themes(browser, demo, login_cookies, dark
         await expect(visitor.page.locator(".snippet .highlight")).to_be_visible()
         assert await visitor.page.evaluate(FAINT_TEXT) == []
         if number == 1:
-            await visitor.page.locator(".frame.received summary").last.click()
+            await answers(visitor).locator("summary").last.click()
             await visitor.picture(f"snippet-{theme}")
     background = await visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (int(re.findall(r"\d+", background)[0]) < 40) is dark
@@ -775,7 +807,7 @@ async def test_a_keyboard_is_enough(visitor):
     await expect(heading(visitor)).to_have_text("Full-jitter back-off")
     # Who cannot see the page change hears it: the heading has the focus now.
     await expect(heading(visitor)).to_be_focused()
-    await page.locator(".frame summary").last.focus()
+    await answers(visitor).locator("summary").last.focus()
     await page.keyboard.press("Enter")
     await expect(page.locator(".frame pre").last).to_contain_text('"status": 200')
 

@@ -146,8 +146,7 @@ class Tunnel:
         await self._lines[-1].close(code=4100)
 
 
-async def test_what_was_missed_follows(browser, demo, grace):
-    """As events, and not as another list."""
+async def test_what_was_missed_is_there_when_one_is_back(browser, demo, grace):
     tunnel = Tunnel()
     traveller = await Visitor.open(browser, demo)
     await traveller.page.route_web_socket("**/ws/", tunnel.connect)
@@ -226,6 +225,27 @@ async def test_a_terminal_is_heard(browser, shared_demo):
     assert "announcement published to /api/snippets/" in said
     await expect(visitor.page.locator("#toasts")).to_contain_text("Hello from the shell")
     await visitor.picture("together-terminal")
+    await visitor.leave()
+
+
+async def test_so_is_one_statement_for_many_rows(browser, shared_demo):
+    """Of which no signal of a model tells."""
+    visitor = await Visitor.arrive(browser, shared_demo)
+    await expect(titles(visitor).first).to_have_text("A message is a request")
+    python, manage, *words = shlex.split(
+        await visitor.page.locator(".terminal-write pre code").inner_text()
+    )
+    assert (python, manage) == ("python", "examples/snippets/manage.py")
+    await visitor.page.get_by_role("link", name="A message is a request").click()
+    await expect(heading(visitor)).to_have_text("A message is a request")
+    await asyncio.to_thread(shared_demo.manage, *words)
+    await expect(titles(visitor).first).to_have_text("Written from a shell")
+    await expect(heading(visitor)).to_have_text("Written from a shell")
+    await asyncio.to_thread(
+        shared_demo.manage,
+        *(word.replace("Written from a shell", "A message is a request") for word in words),
+    )
+    await expect(titles(visitor).first).to_have_text("A message is a request")
     await visitor.leave()
 
 

@@ -1,8 +1,8 @@
 """Settings of the demo: an ordinary Django + REST framework project, and a few lines about WebSockets.
 
-These are `"wsrequest"` in INSTALLED_APPS, and WSREQUEST at the end: who is here, and who carries events. The socket
-itself comes with `demo.asgi`. Everything else, such as middleware, sessions, permissions and the URLconf, is what the
-same project would have without it.
+These are `"wsrequest"` in INSTALLED_APPS, and WSREQUEST at the end: who is here, what is counted, and who carries
+events. The socket itself comes with `demo.asgi`. Everything else, such as middleware, sessions, permissions and the
+URLconf, is what the same project would have without it.
 
 Environment: DEMO_DB (path of the SQLite file), DEMO_HOSTS (more host names, separated by commas), DEMO_SECRET_KEY, and
 WSREQUEST_BROKER_URL (redis://... of a Redis or Valkey, which several processes and `manage.py wspublish` share).
@@ -96,6 +96,8 @@ REST_FRAMEWORK = {
 }
 
 WSREQUEST = {
+    # The counters on the page.
+    "METRICS": "snippets.figures.figures",
     "TOPICS": {
         # Who has the list open, and who reads this snippet just now.
         "/api/snippets/*": {"PRESENCE": True, "PRESENCE_INFO": "snippets.presence.introduce"},

@@ -6,6 +6,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from rest_framework.routers import DefaultRouter
 
+from snippets.figures import FiguresView
 from snippets.views import IndexView, SessionView, SnippetViewSet
 
 router = DefaultRouter()
@@ -16,5 +17,6 @@ urlpatterns = [
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("api/session/", SessionView.as_view(), name="session"),
+    path("api/figures/", FiguresView.as_view(), name="figures"),
     path("api/", include(router.urls)),
 ]

@@ -1,4 +1,4 @@
-"""The API, and the page that uses it. Nothing here knows of WebSockets; what subscribers hear is in `news`."""
+"""The API, and the page that uses it. Nothing here knows of WebSockets, and still its lists and snippets are live."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 from rest_framework.decorators import action
 from rest_framework.filters import SearchFilter
-from rest_framework.permissions import IsAuthenticatedOrReadOnly
+from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnly
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
@@ -21,12 +21,13 @@ from snippets.permissions import IsOwnerOrReadOnly
 from snippets.serializers import CodeSerializer, SnippetRowSerializer, SnippetSerializer
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from rest_framework.request import Request
     from rest_framework.serializers import BaseSerializer
 
 
 class SnippetViewSet(ModelViewSet):
-    """List (`?search=`, `?page=`), create, retrieve, update, delete; and `preview/`, which keeps nothing."""
+    """List (`?search=`, `?page=`), create, retrieve, update, delete; `mine/`; and `preview/`, which keeps nothing."""
 
     queryset = Snippet.objects.select_related("owner")
     permission_classes = [IsAuthenticatedOrReadOnly, IsOwnerOrReadOnly]
@@ -36,11 +37,21 @@ class SnippetViewSet(ModelViewSet):
 
     def get_serializer_class(self) -> type[BaseSerializer]:
         """Rows for the list, everything elsewhere."""
-        return SnippetRowSerializer if self.action == "list" else SnippetSerializer
+        return SnippetRowSerializer if self.action in ("list", "mine") else SnippetSerializer
+
+    def get_queryset(self) -> QuerySet[Snippet]:
+        """Everybody may see everything; but `mine/` is about one's own."""
+        snippets = super().get_queryset()
+        return snippets.filter(owner=self.request.user) if self.action == "mine" else snippets
 
     def perform_create(self, serializer: BaseSerializer) -> None:
         """A new snippet belongs to whoever made it."""
         serializer.save(owner=self.request.user)
+
+    @action(detail=False, permission_classes=[IsAuthenticated])
+    def mine(self, request: Request) -> Response:
+        """List the snippets of whoever asks."""
+        return self.list(request)
 
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:

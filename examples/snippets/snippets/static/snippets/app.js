@@ -1,11 +1,13 @@
-// The page: one socket, the session that it speaks for, and the routes #/, #/new, #/7 and #/7/edit.
+// The page: one socket, the session that it speaks for, and the routes #/, #/mine, #/new, #/7 and #/7/edit.
 
 import { $, h, toast } from "./dom.js";
 import { SnippetList } from "./list.js";
 import { FrameLog } from "./log.js";
 import { readersSentence, showPeople } from "./people.js";
+import { figures, watchFigures } from "./figures.js";
 import { Socket } from "./socket.js";
-import { problem, showEditor, showIntro, showLoading, showMessage, showReaders, showSnippet } from "./views.js";
+import { Pages } from "./rows.js";
+import { problem, showEditor, showIntro, showLoading, showMessage, showMine, showReaders, showSnippet } from "./views.js";
 
 const socket = new Socket("/ws/");
 new FrameLog(socket);
@@ -13,6 +15,7 @@ const list = new SnippetList(socket, {
   announced: (text) => toast(text, "announcement"),
   met: (members) => showPeople(members, socket.connection),
 });
+watchFigures(socket);
 
 // --- the session: who the server takes this connection for ---------------------------------------------
 
@@ -26,6 +29,7 @@ async function refreshSession() {
   $("#sign-in").hidden = user !== null;
   $("#sign-out").hidden = user === null;
   $("#user-name").textContent = user ?? "";
+  $("#mine").hidden = user === null;
   // What the page shows depends on it; but nobody's half-written snippet is thrown away.
   if (changed && !$("#main .editor")) await route();
 }
@@ -47,12 +51,15 @@ async function route() {
   const path = location.hash.slice(1) || "/";
   const [, id, editing] = path.match(/^\/(\d+)(\/edit)?$/) ?? [];
   list.select(id ?? null);
+  if (path === "/mine") $("#mine").setAttribute("aria-current", "page");
+  else $("#mine").removeAttribute("aria-current");
   $("#columns").dataset.view = path === "/" ? "home" : "snippet";
   try {
     if (id && editing) await openEditor(id, signal);
     else if (id) await openSnippet(id, signal);
+    else if (path === "/mine") await openMine(signal);
     else if (path === "/new") openNew();
-    else showIntro({ user, signIn });
+    else showIntro({ user, signIn, figures });
   } catch (error) {
     if (error.name === "AbortError") return;
     showMessage("That did not work", error.message, h("button", { type: "button", class: "button", onclick: route }, "Try again"));
@@ -71,8 +78,9 @@ function openSnippet(id, signal) {
     let shown = null;
     let readers = "";
     const subscription = socket.subscribe(`/api/snippets/${id}/`, {
+      live: true,
       state: (snippet) => {
-        display(snippet, { changed: shown !== null && shown.updated !== snippet.updated });
+        display(snippet, { changed: shown !== null && JSON.stringify(shown) !== JSON.stringify(snippet) });
         shown = snippet;
         showReaders(readers);
         retitle();
@@ -89,14 +97,37 @@ function openSnippet(id, signal) {
   });
 }
 
-const display = (snippet, { changed = false } = {}) =>
-  showSnippet(snippet, { label: (language) => list.label(language), remove, changed });
+const display = (snippet, { changed = false } = {}) => showSnippet(snippet, { remove, changed });
 
 function showGone(answer, shown) {
   const home = h("a", { class: "button", href: "#/" }, "All snippets");
   if (answer.status !== 404) showMessage("That did not work", problem(answer), home);
   else if (shown) showMessage("This snippet is gone", `Somebody has just deleted “${shown.title}”.`, home);
   else showMessage("No such snippet", "It may have been deleted.", home);
+}
+
+/** Show the snippets of whoever is signed in; resolve when there is something to see. */
+function openMine(signal) {
+  showLoading();
+  return new Promise((resolve) => {
+    let show = null;
+    const pages = new Pages(socket, "/api/snippets/mine/", {
+      changed: (news) => {
+        show ??= showMine({ more: () => pages.more() });
+        if (!pages.empty) show(pages, news);
+        resolve();
+      },
+      ended: (answer) => {
+        showMessage(
+          "Sign in to see your own",
+          answer.status === 403 ? "What is yours the server tells by the session." : problem(answer),
+          h("button", { type: "button", class: "button primary", onclick: signIn }, "Sign in as demo"),
+        );
+        resolve();
+      },
+    });
+    signal.addEventListener("abort", () => (pages.close(), resolve()), { once: true });
+  });
 }
 
 async function openEditor(id, signal) {

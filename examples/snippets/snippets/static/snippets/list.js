@@ -1,116 +1,68 @@
-// The list on the left: rows that change by themselves, search, further pages.
+// The list on the left: search, further pages, and rows that change by themselves.
 
-import { $, ago, h, toast } from "./dom.js";
+import { $, h, toast } from "./dom.js";
+import { Pages, Rows } from "./rows.js";
 
 const LIST = "/api/snippets/";
 
 export class SnippetList {
   #socket;
-  #rows = $("#list");
+  #list = $("#list");
+  #rows = new Rows($("#list"));
   #empty = $("#list-empty");
   #more = $("#more");
   #search = $("#search");
-  #next = null; // the path of the next page
-  #loading = null; // the AbortController of the request that is on its way
+  #whole; // the list as it is without a search
+  #shown; // that, or what was searched for
   #selected = null;
-  #labels = new Map([...$("#editor").content.querySelectorAll("option")].map((o) => [o.value, o.textContent]));
 
   /** `announced(text)` and `met(members)` are told what else is heard of the list. */
   constructor(socket, { announced, met }) {
     this.#socket = socket;
-    socket.subscribe(LIST, {
-      state: (data) => (this.#isWhole ? this.#show(data) : this.refresh()),
-      event: (name, data) => (name === "announcement" ? announced(String(data)) : this.#changed(name, data)),
+    this.#whole = this.#open({
+      event: (name, data) => name === "announcement" && announced(String(data)),
       presence: met,
-      end: ({ status }) => toast(`The list was answered ${status}.`, "error"),
     });
-    this.#search.addEventListener("input", () => this.refresh());
-    this.#more.addEventListener("click", () => this.#load(this.#next, undefined, true));
+    this.#shown = this.#whole;
+    this.#search.addEventListener("input", () => this.#seek());
+    this.#more.addEventListener("click", () => this.#shown.more());
   }
 
-  /** What people call a language. */
-  label(language) {
-    return this.#labels.get(language) ?? language;
+  #open(on) {
+    const pages = new Pages(this.#socket, LIST, {
+      ...on,
+      changed: (news) => pages === this.#shown && this.#show(news),
+      ended: ({ status }) => toast(`The list was answered ${status}.`, "error"),
+    });
+    return pages;
   }
 
-  /** Ask for the first page again. */
-  refresh() {
+  /** Each search is a list of its own, which stays up to date as the whole one does. */
+  #seek() {
     const search = this.#search.value.trim();
-    return this.#load(LIST, search ? { search } : undefined);
-  }
-
-  /** Whether the rows are those that the subscription is about: neither searched, nor on their way. */
-  get #isWhole() {
-    return !this.#search.value.trim() && !this.#loading;
-  }
-
-  /** Somebody has written: in this page, in another one, or from a shell. */
-  #changed(name, snippet) {
-    if (!this.#isWhole) return this.refresh();
-    this.#rows.querySelector(`[data-id="${snippet.id}"]`)?.parentElement.remove();
-    if (name !== "deleted") {
-      const row = this.#row(snippet);
-      row.classList.add("fresh");
-      this.#rows.prepend(row);
-      this.select(this.#selected);
-    }
-    this.#showEmpty();
+    if (this.#shown !== this.#whole) this.#shown.close();
+    this.#shown = search ? this.#open({ data: { search } }) : this.#whole;
+    this.#show(false);
   }
 
   /** Mark the row of the snippet that is shown beside the list. */
   select(id) {
     this.#selected = id;
-    for (const link of this.#rows.querySelectorAll("a")) {
+    for (const link of this.#list.querySelectorAll("a")) {
       if (link.dataset.id === String(id)) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
   }
 
-  async #load(url, data, append = false) {
-    this.#loading?.abort();
-    const loading = (this.#loading = new AbortController());
-    this.#rows.setAttribute("aria-busy", "true");
-    try {
-      const answer = await this.#socket.request("GET", url, { data, signal: loading.signal });
-      if (answer.ok) this.#show(answer.data, append);
-      else toast(answer.data?.detail ?? `The list was answered ${answer.status}.`, "error");
-    } catch (error) {
-      if (error.name !== "AbortError") toast(error.message, "error");
-    } finally {
-      if (loading === this.#loading) {
-        this.#loading = null;
-        this.#rows.removeAttribute("aria-busy");
-      }
-    }
-  }
-
-  #show({ results, next }, append) {
-    // A row that was written meanwhile has pushed others onto the next page.
-    const known = (id) => append && this.#rows.querySelector(`[data-id="${id}"]`);
-    const rows = results.filter(({ id }) => !known(id)).map((snippet) => this.#row(snippet));
-    this.#rows.removeAttribute("aria-busy");
-    if (append) this.#rows.append(...rows);
-    else this.#rows.replaceChildren(...rows);
+  #show(news) {
+    if (this.#shown.loading) this.#list.setAttribute("aria-busy", "true");
+    else this.#list.removeAttribute("aria-busy");
+    if (this.#shown.empty) return; // what was there before stays until something else is
+    this.#rows.show(this.#shown.rows, { news });
     this.select(this.#selected);
-    // The API gives whole addresses; a message's url has no domain.
-    this.#next = next && new URL(next).pathname + new URL(next).search;
-    this.#more.hidden = !this.#next;
-    this.#showEmpty();
-  }
-
-  #showEmpty() {
-    this.#empty.hidden = this.#rows.children.length > 0;
+    this.#more.hidden = !this.#shown.hasMore;
+    this.#empty.hidden = this.#list.children.length > 0;
     this.#empty.replaceChildren(...this.#nothing());
-  }
-
-  #row({ id, title, language, owner, updated }) {
-    const link = h(
-      "a",
-      { href: `#/${id}`, "data-id": id },
-      h("span", { class: "row-title" }, title),
-      h("span", { class: "row-meta" }, h("span", { class: "tag", "data-language": language }, this.label(language)), owner ?? "nobody", " · ", ago(updated)),
-    );
-    return h("li", {}, link);
   }
 
   #nothing() {
@@ -119,7 +71,7 @@ export class SnippetList {
     const clear = () => {
       this.#search.value = "";
       this.#search.focus();
-      this.refresh();
+      this.#seek();
     };
     return [
       h("p", {}, "Nothing matches ", h("b", {}, search), "."),

@@ -55,7 +55,8 @@ export class FrameLog {
     // Of a GET, an object is the query string.
     const query = ["GET", "SUBSCRIBE"].includes(method) && message.data ? `?${new URLSearchParams(message.data)}` : "";
     if (message.id !== undefined) this.#asked.set(message.id, { what: `${method} ${url}${query}`, at: now });
-    return line(h("span", {}, h("b", { class: "method" }, method), ` ${url}`, h("span", { class: "query" }, query)));
+    const live = message.live && h("span", { class: "live-word" }, " live");
+    return line(h("span", {}, [h("b", { class: "method" }, method), ` ${url}`, h("span", { class: "query" }, query), live].filter(Boolean)));
   }
 
   #describeReceived(message, now) {
@@ -75,10 +76,12 @@ export class FrameLog {
     );
   }
 
-  #describeEvent({ event, data, offset }, asked) {
+  #describeEvent({ event, data, offset, rev }, asked) {
     const url = asked?.what.split(" ")[1] ?? "";
     const who = PRESENCE.has(event) ? ` ${data?.info?.name ?? "guest"}` : "";
-    return line(h("span", {}, h("b", { class: "event" }, event), `${who} ${url}`), "", offset === undefined ? null : `#${offset}`);
+    const place = rev !== undefined ? `rev ${rev}` : offset !== undefined ? `#${offset}` : null;
+    if (event === "figures") return line(`${event} ${url}`, "muted", place); // there are many
+    return line(h("span", {}, h("b", { class: "event" }, event), `${who} ${url}`), "", place);
   }
 
   #pause(paused) {

@@ -5,7 +5,8 @@
 //   const { ok, status, data } = await socket.request("GET", "/api/snippets/", { data: { search: "x" } });
 //
 //   const subscription = socket.subscribe("/api/snippets/", {
-//     state(data) {},           // what a GET answers: at first, and whenever it has to be replaced as a whole
+//     live: true,               // keep the state as the url would answer it, without anything being published
+//     state(data) {},           // what a GET answers: at first, and whenever it has changed
 //     event(name, data) {},     // what was published, in order, also what was missed while there was no connection
 //     presence(members) {},     // who is there, where the project has that: [{connection, user, info}, ...]
 //     end({ status, data }) {}, // the url said no, or says so by now; nothing more comes
@@ -18,6 +19,8 @@
 //
 // Events: "state" {state, code, delay} where state is connecting, open, waiting (delay: ms until the next try),
 // idle or closed (it will not try again by itself); "frame" {direction: "sent" | "received", text, messages}.
+
+import { patched } from "./patch.js";
 
 const SUBPROTOCOL = "wsrequest.v1.json";
 const PRESENCE = new Set(["join", "leave"]);
@@ -48,7 +51,7 @@ export class Socket extends EventTarget {
   #webSocket = null;
   #lastId = 0;
   #pending = new Map(); // id -> {message, resolve, reject, at, sent, chunks}
-  #subscriptions = new Map(); // id -> {message, on, position, members, sent}
+  #subscriptions = new Map(); // id -> {message, on, state, position, members, sent}
   #outbox = []; // messages of this turn, which go out as one frame
   #flushing = false;
   #failures = 0;
@@ -91,13 +94,12 @@ export class Socket extends EventTarget {
   }
 
   /** Have what a url answers, and hear what is published to it; the handlers are those above. */
-  subscribe(url, { data, ...on }) {
-    const id = ++this.#lastId;
-    const message = { id, method: "SUBSCRIBE", url, data, presence: on.presence && true };
-    this.#subscriptions.set(id, { message, on, position: undefined, members: new Map(), sent: false });
-    if (this.#mayAsk) this.#follow(id);
-    else if (this.state === "idle") this.open();
-    return { close: () => this.#unsubscribe(id) };
+  subscribe(url, { data, live, ...on }) {
+    const message = { id: undefined, method: "SUBSCRIBE", url, data, live, presence: on.presence && true };
+    const subscription = { message, on, state: undefined, position: undefined, members: new Map(), sent: false };
+    this.#begin(subscription);
+    if (this.state === "idle") this.open();
+    return { close: () => this.#unsubscribe(subscription.message.id) };
   }
 
   /** Send a text as it is: no id is given to it, and its answer shows in the "frame" events only. */
@@ -117,6 +119,12 @@ export class Socket extends EventTarget {
     entry.sent = true;
     entry.at = performance.now();
     this.#enqueue(entry.message);
+  }
+
+  #begin(subscription) {
+    const id = (subscription.message.id = ++this.#lastId);
+    this.#subscriptions.set(id, subscription);
+    this.#follow(id);
   }
 
   /** With the position of the last event that came, if there was one: what was missed since then follows. */
@@ -203,8 +211,9 @@ export class Socket extends EventTarget {
     else if (event === "replace") {
       // After a loss it has the position from which on events follow again.
       if (message.epoch !== undefined) subscription.position = { epoch: message.epoch, offset: message.offset };
-      subscription.on.state?.(data);
-    } else if (event !== "lost") {
+      this.#show(subscription, data);
+    } else if (event === "patch") this.#patch(subscription, data);
+    else if (event !== "lost") {
       subscription.position.offset = message.offset;
       subscription.on.event?.(event, data);
     }
@@ -214,7 +223,8 @@ export class Socket extends EventTarget {
   #told(subscription, { id, status, headers, data, subscription: begun }) {
     if (begun) {
       subscription.position = { epoch: begun.epoch, offset: begun.offset };
-      if (!begun.recovered) subscription.on.state?.(data); // else the events that were missed follow
+      // Else the events that were missed follow, and say what has happened to the state.
+      if (subscription.message.live || !begun.recovered) this.#show(subscription, data);
       subscription.members = new Map(begun.presence?.map((member) => [member.connection, member]));
       this.#showMembers(subscription);
     } else if (status === 503) {
@@ -225,6 +235,24 @@ export class Socket extends EventTarget {
       this.#subscriptions.delete(id);
       subscription.on.end?.({ status, data });
     }
+  }
+
+  #show(subscription, state) {
+    subscription.state = state;
+    subscription.on.state?.(state);
+  }
+
+  #patch(subscription, operations) {
+    let state;
+    try {
+      state = patched(subscription.state, operations);
+    } catch {
+      // It does not fit, which nobody knows how to explain: begin anew.
+      this.#unsubscribe(subscription.message.id);
+      subscription.sent = false;
+      return this.#begin(subscription);
+    }
+    this.#show(subscription, state);
   }
 
   #met(subscription, event, member) {

@@ -1,6 +1,7 @@
 // What stands in the middle of the page: the introduction, one snippet, or the editor.
 
 import { $, ago, h, icon, toast } from "./dom.js";
+import { label, Rows } from "./rows.js";
 
 const main = $("#main");
 const PREVIEW_AFTER = 120; // ms without a keystroke
@@ -8,7 +9,7 @@ const PREVIEW_AFTER = 120; // ms without a keystroke
 /** The API's own words for what went wrong, or at least its status. */
 export const problem = ({ status, data }) => data?.detail ?? data?.error ?? `The server answered ${status}.`;
 
-export function showIntro({ user, signIn }) {
+export function showIntro({ user, signIn, figures }) {
   const intro = $("#intro").content.cloneNode(true);
   $("#intro-actions", intro).classList.toggle("pending", user === undefined);
   if (user === null) {
@@ -17,6 +18,34 @@ export function showIntro({ user, signIn }) {
     $("#intro-actions", intro).prepend(button);
   }
   main.replaceChildren(intro);
+  figures.show();
+}
+
+/** Make the page of one's own snippets; return what fills it, from then on. */
+export function showMine({ more }) {
+  const list = h("ul", { class: "list cards" });
+  const rows = new Rows(list);
+  const count = h("p", { class: "meta", role: "status" });
+  const nothing = h("p", { class: "hint" }, "There is nothing of yours yet. What you write shows here, in whichever window you write it.");
+  const button = h("button", { type: "button", class: "button", onclick: more }, "Show more");
+  main.replaceChildren(
+    h(
+      "section",
+      { class: "mine" },
+      backLink(),
+      h("header", {}, h("h1", { tabindex: "-1" }, "My snippets"), count, h("div", { class: "actions" }, h("a", { class: "button", href: "#/new" }, icon("plus"), "New"))),
+      nothing,
+      list,
+      button,
+    ),
+  );
+  return (pages, news) => {
+    rows.show(pages.rows, { news });
+    const number = pages.rows.length;
+    count.textContent = `${pages.hasMore ? "The newest " : ""}${number} ${number === 1 ? "snippet" : "snippets"}, kept up to date for you alone`;
+    nothing.hidden = number > 0;
+    button.hidden = !pages.hasMore;
+  };
 }
 
 export function showLoading() {
@@ -31,7 +60,7 @@ export function showMessage(title, text, ...actions) {
 }
 
 /** `changed`: it has just become another one than was shown before. */
-export function showSnippet(snippet, { label, remove, changed }) {
+export function showSnippet(snippet, { remove, changed }) {
   const copy = async () => {
     await navigator.clipboard.writeText(snippet.code);
     toast("Copied.");
