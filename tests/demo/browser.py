@@ -115,8 +115,16 @@ class Visitor:
     def note_socket(self, socket: WebSocket) -> None:
         self.sockets.append(socket)
         self.sent, self.received = [], []
-        socket.on("framesent", lambda text: self.sent.append(text))
-        socket.on("framereceived", lambda text: self.received.append(text))
+        socket.on("framesent", self.note_sent)
+        socket.on("framereceived", self.note_received)
+
+    def note_sent(self, payload: str | bytes) -> None:
+        assert isinstance(payload, str)
+        self.sent.append(payload)
+
+    def note_received(self, payload: str | bytes) -> None:
+        assert isinstance(payload, str)
+        self.received.append(payload)
 
     @property
     def said(self) -> list[dict[str, Any]]:
