@@ -20,6 +20,7 @@ from django.db.backends.signals import connection_created
 
 from wsrequest import log
 from wsrequest.livequery.reads import Reads, depends_on, present, reading
+from wsrequest.livequery.returned import fetch_now
 from wsrequest.livequery.spreading import is_heard, spread
 from wsrequest.livequery.sql import Statement
 from wsrequest.livequery.statements import note, note_made, statement_of
@@ -62,6 +63,8 @@ def _track(
     done = False
     try:
         result = execute(sql, params, many, context)
+        if (connection := context["connection"]).vendor == "sqlite" and connection.autocommit:
+            result = fetch_now(context["cursor"]) or result
         done = True
     finally:
         if statement.writes or statement.made:

@@ -105,7 +105,7 @@ def test_postgresql_and_two_processes(
 
 def test_what_is_not_live_and_touched_after_each_write(tmp_path: Path, seed: int) -> None:
     with world(tmp_path, 1, live=False) as alone:
-        walk(alone, 60, seed)
+        walk(alone, 30, seed)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES if LONG else MISTAKES[:3])
