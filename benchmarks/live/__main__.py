@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from benchmarks.valkey import valkey
 RESULTS = Path(__file__).resolve().parent.parent / "live.md"
 #: Files beside the clients' connections.
 OTHER_FILES = 500
+#: Seconds after which the servers' part is given up.
+PATIENCE = 900.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if postgres.postgres is not None:
                 bench.costs("PostgreSQL", postgres.env, url)
             name = postgres.name
-        uvloop.run(bench.serving())
+        uvloop.run(asyncio.wait_for(bench.serving(), PATIENCE))
     text = report.markdown(
         bench.figures,
         bench.cells,

@@ -55,7 +55,7 @@ class Plan:
     cell_seconds: float
 
 
-FULL = Plan(rounds=5, gets=40, saves=200, case_seconds=2, users=100, writes=35, delay_rounds=3, crowd=10_000,
+FULL = Plan(rounds=5, gets=25, saves=200, case_seconds=2, users=100, writes=30, delay_rounds=2, crowd=10_000,
             changes=5, dependent=(1, 10, 100), others=1000, each=(1, 10, 100), cell_rounds=3,
             cell_seconds=0.5)  # fmt: skip
 SHORT = Plan(rounds=1, gets=6, saves=40, case_seconds=0.3, users=10, writes=10, delay_rounds=1, crowd=300,
