@@ -112,8 +112,9 @@ def create_notice(dice: Dice) -> None:
 
 
 def create_again(dice: Dice) -> None:
-    """With the key of a row that may have been deleted."""
-    pk = dice.random.randint(1, 8)
+    """With the key of a row that was deleted."""
+    latest = Project.objects.order_by("pk").last()
+    pk = dice.random.randint(1, 1 if latest is None else latest.pk)  # later ones are the sequence's
     if not Project.objects.filter(pk=pk).exists():
         Project.objects.create(pk=pk, text=dice.text(), owner=dice.person(), public=True)
 
