@@ -296,13 +296,14 @@ async def test_a_refusal_ends_it(world: World, status: int) -> None:
     assert (ann.status, bob.status) == (status, status)
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
 async def test_a_failure_is_borne_for_a_while(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsrequest.livequery.query.RETRY", 1e-6)
     monkeypatch.setattr("wsrequest.livequery.queries.RETRY", 1e-6)
     (ann,) = await come(world, "ann")
-    world.status = 500
+    world.status = status
     world.write("shared", "1")
     await until(lambda: len(world.asked) == 3)
     assert ann.status is None

@@ -242,7 +242,7 @@ class Queries:
         await self._answered(query, look, reply)
 
     async def _answered(self, query: Query, look: Look, reply: Reply) -> None:
-        if reply.status >= 500 and self._bear_with(query):
+        if _is_failure(reply.status) and self._bear_with(query):
             return
         if reply.varies is not None and reply.varies != query.varies:
             self._sort(query, look, reply.varies)
@@ -353,6 +353,11 @@ class Queries:
     def _gauge(self) -> None:
         if (metrics := metrics_in_force(get_settings())) is not None:
             metrics.gauge("live_audiences", len(self._queries))
+
+
+def _is_failure(status: int) -> bool:
+    """Whether it says nothing of what may be seen: something went wrong, or was asked for too often."""
+    return status >= 500 or status == 429
 
 
 def _copied(reads: Tables) -> Tables:
