@@ -18,10 +18,10 @@ from tests.live.oracle.watched import FIXED, OF_PROJECT, OF_TASK, OK, Url
 from tests.live.oracle.world import World
 
 #: Connections, and subscriptions of all of them.
-CONNECTIONS, SUBSCRIPTIONS = 4, 7
+CONNECTIONS, SUBSCRIPTIONS = 4, 6
 
 #: Subscriptions that there are to be.
-FEW = 4
+FEW = 3
 
 LANGUAGES = ("en", "de")
 

@@ -20,8 +20,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.live.oracle.machine import Machine
 from tests.live.oracle.world import World
 
+#: Whether this is one of several runs, of which another one has the full number.
+BRIEF = settings().max_examples < 100
+
 #: Steps in all, and rules in an example.
-STEPS, EXAMPLE = int(os.environ.get("ORACLE_STEPS") or 2_000), 40
+STEPS, EXAMPLE = int(os.environ.get("ORACLE_STEPS") or (200 if BRIEF else 2_000)), 40
+
+#: PostgreSQL takes twice as long for each.
+ON_SQLITE, ON_POSTGRESQL = STEPS * 3 // 10, STEPS // 5
 
 #: In which a planted mistake is found: mostly it takes less than 30.
 SOON = 600
@@ -81,26 +87,26 @@ def walk(world: World, steps: int, seed: int) -> None:
 
 def test_sqlite_and_one_process(tmp_path: Path, seed: int) -> None:
     with world(tmp_path, 1) as alone:
-        walk(alone, STEPS // 4, seed)
+        walk(alone, ON_SQLITE, seed)
 
 
 def test_postgresql_and_one_process(
     tmp_path: Path, postgres_database: dict[str, str], seed: int
 ) -> None:
     with world(tmp_path, 1, postgres_database) as alone:
-        walk(alone, STEPS // 4, seed + 1)
+        walk(alone, ON_POSTGRESQL, seed + 1)
 
 
 def test_sqlite_and_two_processes(tmp_path: Path, broker: dict[str, str], seed: int) -> None:
     with world(tmp_path, 2, broker) as both:
-        walk(both, STEPS // 4, seed + 2)
+        walk(both, ON_SQLITE, seed + 2)
 
 
 def test_postgresql_and_two_processes(
     tmp_path: Path, postgres_database: dict[str, str], broker: dict[str, str], seed: int
 ) -> None:
     with world(tmp_path, 2, broker, postgres_database) as both:
-        walk(both, STEPS // 4, seed + 3)
+        walk(both, ON_POSTGRESQL, seed + 3)
 
 
 def test_what_is_not_live_and_touched_after_each_write(tmp_path: Path, seed: int) -> None:
