@@ -70,5 +70,6 @@ class Asking:
 
 
 def bearing_of(call: Call) -> Hashable:
-    """The credentials of such a call: with equal ones, it is the same call."""
-    return call.cookie, call.factory
+    """The credentials of such a call: with equal ones, it is the same call. Its message may have some of its own; it is
+    there for as long as the subscription."""
+    return call.cookie, call.factory, id(call.message)

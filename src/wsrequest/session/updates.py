@@ -34,6 +34,7 @@ class Updates:
     __slots__ = (
         "_allowed",
         "_asking",
+        "_is_due",
         "_look",
         "_newest",
         "_owner",
@@ -49,6 +50,8 @@ class Updates:
         self._asking = asking
         self._queries = queries
         self._look: Look | None = None
+        # Whether what the url answers has changed since the look began.
+        self._is_due = False
         self._newest: Answer | None = None
         #: What the client holds; None until it has been answered.
         self.state: Answer | None = None
@@ -65,6 +68,7 @@ class Updates:
         self.leave()
         self.allowed, self.min_interval = self._allowed, None
         self._look = Look(call, bearing_of(call), self._queries.begin())
+        self._is_due = False
 
     def enter(self, reply: Reply) -> ExchangeError | None:
         """This is the answer to what was watched. The first one is what the client gets by itself; a later one is its
@@ -84,6 +88,8 @@ class Updates:
             self.state = answer
         else:
             self._newest = answer
+            if self._is_due:
+                self._queries.due(self)
         return None
 
     def leave(self) -> None:
@@ -99,6 +105,7 @@ class Updates:
 
     def due(self) -> None:
         """What the url answers has changed."""
+        self._is_due = True
         self._queries.due(self)
 
     # What the client holds.

@@ -1,0 +1,73 @@
+"""What comes between the steps of a live subscription must neither be lost nor be shown to anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from pytest_django.fixtures import Settings
+
+from tests.live.test_live import Client
+from tests.subscribe.test_permission import token
+from tests.support.memory import connection
+from wsrequest import atouch
+
+#: What the views know that no database does.
+state: dict[str, Any] = {}
+
+
+def news(request: HttpRequest) -> HttpResponse:
+    """Public, until the day on which it is personal."""
+    if not state.get("personal"):
+        return JsonResponse({"for": "all"})
+    return JsonResponse({"for": request.headers.get("authorization")})
+
+
+async def value(request: HttpRequest) -> HttpResponse:
+    answer = {"value": state.get("value"), "for": request.headers.get("authorization")}
+    if (asked := state.get("asked")) is not None:
+        asked.set()
+        await state["gate"].wait()
+    return JsonResponse(answer)
+
+
+urlpatterns = [path("news/", news), path("value/", value)]
+
+
+@pytest.fixture(autouse=True)
+def views(settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+    settings.WSREQUEST = {"LIVE_MIN_INTERVAL": 0.001}
+    state.clear()
+
+
+@pytest.mark.parametrize("how", ["token", "authorization"])
+async def test_subscriptions_of_one_connection_with_tokens_of_their_own(how: str) -> None:
+    async with connection() as peer:
+        client = Client(peer)
+        for id, name in ((1, "ann"), (2, "bob")):
+            bearing = {"token": name} if how == "token" else {"headers": {how: f"JWT {name}"}}
+            await client.subscribe(id, "/news/", **bearing)
+        state["personal"] = True
+        await atouch("/news/")
+        while client.revs != {1: 1, 2: 1}:
+            await client.hear()
+        told = [(said["id"], said["data"]["for"].split()[-1]) for said in client.said[2:]]
+        assert sorted(told) == [(1, "ann"), (2, "bob")]
+
+
+async def test_a_touch_while_it_is_asked_whether_another_user_may() -> None:
+    async with connection(**token("ann")) as peer:
+        client = Client(peer)
+        await client.subscribe(1, "/value/")
+        state["asked"], state["gate"] = asyncio.Event(), asyncio.Event()
+        peer.transport.push({"id": 2, "auth": "bob"})
+        await state["asked"].wait()
+        del state["asked"]
+        state["value"] = 1
+        await atouch("/value/")
+        state["gate"].set()
+        await client.until(1, {"value": 1, "for": "JWT bob"})
