@@ -18,11 +18,10 @@ _ATTRIBUTE = "_wsrequest_written"
 class Log:
     """In the order of the statements: what was written, and the savepoints in between."""
 
-    __slots__ = ("__weakref__", "_entries", "_index")
+    __slots__ = ("__weakref__", "_entries")
 
     def __init__(self) -> None:
         self._entries: list[str | dict[str, set[str] | None]] = []
-        self._index = 0
 
     def latest(self) -> dict[str, set[str] | None]:
         """Where to note what is written now."""
@@ -56,18 +55,19 @@ class Log:
             spread(written)
 
     def hold(self, connection: Any) -> None:
-        """Have one of the connection's callbacks that is dropped at the latest where the present write is undone."""
+        """Have one of the connection's callbacks that is dropped at the latest where the present write is undone. It is
+        the first one: where another one raises, Django calls none of those after it."""
         callbacks = connection.run_on_commit
-        if self._index < len(callbacks):
-            savepoints, callback, _ = callbacks[self._index]
-            if (
-                getattr(callback, "__self__", None) is self
-                and savepoints.issubset(connection.savepoint_ids)
-                and not _is_tested(connection)
+        if _is_tested(connection):
+            callbacks.append((set(connection.savepoint_ids), self.publish, True))
+            return
+        if callbacks:
+            savepoints, callback, _ = callbacks[0]
+            if getattr(callback, "__self__", None) is self and savepoints.issubset(
+                connection.savepoint_ids
             ):
                 return
-        self._index = len(callbacks)
-        callbacks.append((set(connection.savepoint_ids), self.publish, True))
+        callbacks.insert(0, (set(connection.savepoint_ids), self.publish, True))
 
 
 def log_of(connection: Any) -> Log | None:

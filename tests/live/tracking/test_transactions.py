@@ -192,7 +192,7 @@ def test_the_order_of_what_waits_for_the_commit(db, told):
         shelve(db, "a")
         transaction.on_commit(lambda: order.append(list(told)), using=db)
         transaction.on_commit(lambda: shelve(db, "b"), using=db)
-    assert order == [[], [rows("a")]]
+    assert order == [[rows("a")], [rows("a")]]
     assert told == [rows("a"), rows("b")]
 
 
@@ -204,6 +204,20 @@ def test_what_fails_at_the_commit_of_others_does_not_keep_it_back(db, told):
         shelve(db, "a")
         transaction.on_commit(fail, using=db)
     assert told == [rows("a")]
+    with suppress(Undone), transaction.atomic(using=db):
+        transaction.on_commit(fail, using=db)
+        shelve(db, "b")
+        with transaction.atomic(using=db):
+            shelve(db, "c")
+    assert told[1:] == [rows("b", "c")]
+    with suppress(Undone), transaction.atomic(using=db):
+        with transaction.atomic(using=db):
+            transaction.on_commit(fail, using=db)
+            with transaction.atomic(using=db):
+                shelve(db, "d")
+        with rolled_back(db):
+            shelve(db, "e")
+    assert told[2:] == [rows("d")]
 
 
 def test_two_databases(lite_db, second_shop, told):
