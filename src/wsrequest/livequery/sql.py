@@ -90,7 +90,7 @@ def parse(sql: str, tables: Mapping[str, Table]) -> Statement:
     if ";" in text:
         return _several(text, words, named)
     if first == "rollback" or "savepoint" in words:
-        return _of_savepoints(text, words, named)
+        return _of_savepoints(first, text, words, named)
     if not named:
         return Statement()
     tokens = grammar.tokens_in(text) if len(text) <= LONGEST else None
@@ -121,9 +121,9 @@ def _several(text: str, words: frozenset[str], named: list[Table]) -> Statement:
     return Statement(odd.reads, odd.writes, savepoints=_savepoints(text))
 
 
-def _of_savepoints(text: str, words: frozenset[str], named: list[Table]) -> Statement:
+def _of_savepoints(first: str, text: str, words: frozenset[str], named: list[Table]) -> Statement:
     back = _ROLLBACK_TO.search(text)
-    if back is not None:
+    if back is not None and first == "rollback":  # and no string or comment that ends like one
         return Statement(back_to=_plain(back[1]))
     if text.startswith("release"):
         return Statement()

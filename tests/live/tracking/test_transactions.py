@@ -168,6 +168,14 @@ def test_savepoints_of_sqls_own(db, told):
     assert told == [rows("a", "d")]
 
 
+def test_what_only_reads_like_a_rollback(db, told):
+    with transaction.atomic(using=db), connections[db].cursor() as cursor:
+        shelve(db, "a")
+        cursor.execute("INSERT INTO shop_shelf VALUES ('b', 'a savepoint to rollback to there')")
+        cursor.execute("UPDATE shop_author SET seen = 1 -- before the savepoint, rollback to it")
+    assert told == [{"shop_shelf": None, "shop_author": None}]
+
+
 def test_an_error_inside(db, told):
     shelve(db, "there")
     told.clear()
