@@ -203,7 +203,7 @@ class Queries:
             await self._run(query)
         except Exception as error:  # noqa: BLE001 (logged, and tried again)
             log.rerun_failed(next(iter(query.members)).name if query.members else "", error)
-            query.dirty = True
+            self._put_off(query, get_settings())
         finally:
             query.task = None
         if not query.members:
@@ -256,10 +256,14 @@ class Queries:
         settings, now = get_settings(), self._loop.time()
         if now - query.answered > settings.reauthorize_interval:
             return False
-        query.started = now + query.pause
+        self._put_off(query, settings)
+        return True
+
+    def _put_off(self, query: Query, settings: Settings) -> None:
+        """Run it again in a while."""
+        query.started = self._loop.time() + query.pause
         query.pause = min(query.pause * GROWTH, settings.reauthorize_interval)
         query.dirty = True
-        return True
 
     async def _renew(self, query: Query, look: Look, reply: Reply) -> None:
         """The url has said yes: this is its state."""

@@ -1,8 +1,8 @@
 """Tell all processes what a commit has written. Whoever commits does not wait for it.
 
-A broker on the network is told by a thread of this module's own, which sends what has gathered meanwhile as one. While
-the broker is away it is tried again and again, with all that has gathered until then; that it is away is logged
-(``wsrequest.push``) and counted (``publish_failures``) once.
+The broker is told by a thread of this module's own, which sends what has gathered meanwhile as one. While the broker is
+away it is tried again and again, with all that has gathered until then; that it is away is logged (``wsrequest.push``)
+and counted (``publish_failures``) once.
 """
 
 from __future__ import annotations
@@ -70,10 +70,8 @@ def is_heard() -> bool:
 def spread(tables: Tables) -> None:
     """Say that these rows have changed, soon. Never raises."""
     try:
-        if not broker_of().within_process:
+        if wanted.count or not broker_of().within_process:
             _sender.put(tables)
-        elif wanted.count:
-            _say(tables)
     except Exception as error:  # noqa: BLE001 (logged; whoever committed has done what was asked for)
         _failed(error)
 

@@ -74,8 +74,14 @@ class Statement:
 
     #: Whether there is nothing but ``reads``.
     only_reads: bool = field(init=False)
+    #: The names of all tables that it writes.
+    written: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        names = [each.table.name for each in self.writes]
+        if self.made is not None:
+            names.append(self.made.table.name)
+        object.__setattr__(self, "written", tuple(dict.fromkeys(names)))
         more = self.writes or self.made or self.savepoints or self.back_to
         object.__setattr__(self, "only_reads", not more)
 

@@ -117,7 +117,13 @@ def postgres_db(postgres_shop: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def told() -> Iterator[list[Rows]]:
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes are told by the thread that has written: one after the other, and none together with the next."""
+    monkeypatch.setattr(spreading._sender, "put", spreading._say)
+
+
+@pytest.fixture
+def told(at_once: None) -> Iterator[list[Rows]]:
     """What processes are told of changes, one after the other."""
     brokers = {"default": {"BACKEND": "tests.live.tracking.told.ToldBroker"}}
     with override_settings(WSREQUEST={"BROKERS": brokers}):

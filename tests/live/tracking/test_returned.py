@@ -33,7 +33,7 @@ class ReadingBroker(ToldBroker):
 
 
 @pytest.fixture
-def seen(lite_db: str) -> Iterator[list[int]]:
+def seen(lite_db: str, at_once: None) -> Iterator[list[int]]:
     brokers = {"default": {"BACKEND": f"{__name__}.ReadingBroker"}}
     with override_settings(WSREQUEST={"BROKERS": brokers}):
         broker = broker_of()

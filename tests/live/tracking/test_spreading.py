@@ -95,8 +95,10 @@ def test_within_the_process_nothing_is_said_while_nobody_hears():
         spreading.want()
         spreading.want()
         spreading.spread({"b": None})
+        assert spreading.flush()
         spreading.unwant()
         spreading.spread({"c": None})
+        assert spreading.flush()
         spreading.unwant()
         spreading.spread({"d": None})
         assert broker_of().told == [{"b": None}, {"c": None}]
