@@ -472,3 +472,27 @@ async def test_any_order(world: World, seed: int) -> None:
         assert subscriber.value == world.read(subscriber.user)[2]
         for value in subscriber.held:
             assert value == "" or value.isdecimal() or value.startswith(f'"{subscriber.user} ')
+
+
+async def test_an_error_of_ones_own_is_no_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ann,) = await come(world, "ann")
+    began: list[float] = []
+
+    async def fail(look: Any) -> Reply:
+        began.append(asyncio.get_running_loop().time())
+        raise RuntimeError
+
+    monkeypatch.setattr(ann, "ask", fail)
+    world.write("shared", "1")
+    await until(lambda: began)
+    (query,) = world.queries.all()
+    await until(lambda: query.timer)
+    assert query.timer is not None
+    assert query.timer.when() >= began[0] + 1
+    monkeypatch.undo()
+    query.started = 0
+    world.queries._schedule(query, 0)
+    await rest(world)
+    assert ann.value == "1"
