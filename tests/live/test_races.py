@@ -48,9 +48,9 @@ def views(settings: Settings) -> None:
 async def test_subscriptions_of_one_connection_with_tokens_of_their_own(how: str) -> None:
     async with connection() as peer:
         client = Client(peer)
-        for id, name in ((1, "ann"), (2, "bob")):
+        for number, name in ((1, "ann"), (2, "bob")):
             bearing = {"token": name} if how == "token" else {"headers": {how: f"JWT {name}"}}
-            await client.subscribe(id, "/news/", **bearing)
+            await client.subscribe(number, "/news/", **bearing)
         state["personal"] = True
         await atouch("/news/")
         while client.revs != {1: 1, 2: 1}:
