@@ -100,9 +100,7 @@ def test_codes_are_unique_among_what_is_sent():
 @pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, MessageError)])
 def test_a_messages_error_knows_its_id(kind):
     assert made(kind).id == (
-        5
-        if kind in (GoingAway, InvalidField, RateLimited, TooDeep, TooManyKeys)
-        else None
+        5 if kind in (GoingAway, InvalidField, RateLimited, TooDeep, TooManyKeys) else None
     )
 
 

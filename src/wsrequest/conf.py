@@ -246,7 +246,9 @@ def _is_number(value: Any, *kinds: type) -> bool:
 
 def _ignored_problem(entries: Any) -> str | None:
     is_group = isinstance(entries, list | tuple | set | frozenset)
-    if not is_group or not all(isinstance(each, str) and _IGNORED.fullmatch(each) for each in entries):
+    if not is_group or not all(
+        isinstance(each, str) and _IGNORED.fullmatch(each) for each in entries
+    ):
         return 'must be a list of names such as "app.Model" and "app.Model.field".'
     return None
 

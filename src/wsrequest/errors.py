@@ -241,7 +241,9 @@ class TooManyLiveAudiences(ExchangeError):
 
     status = 503
     code = "too_many_live_audiences"
-    sentence = "The server keeps as many answers live as it may; subscribe without live, or try again."
+    sentence = (
+        "The server keeps as many answers live as it may; subscribe without live, or try again."
+    )
     retry_after = 10
 
 

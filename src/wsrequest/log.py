@@ -273,7 +273,8 @@ def live_write(table: str) -> None:
     if table not in _live_writes:
         _live_writes.add(table)
         push_log.warning(
-            "A live GET writes %s each time that it is run again; live queries are not told of that", table
+            "A live GET writes %s each time that it is run again; live queries are not told of that",
+            table,
         )
 
 
@@ -282,7 +283,9 @@ _live_writes: set[str] = set()
 
 def rerun_failed(url: str, error: BaseException) -> None:
     """A live GET could not be run again, for no fault of its view's; it is tried again."""
-    push_log.error("What %s answers could not be found out", shown(url.partition("?")[0]), exc_info=error)
+    push_log.error(
+        "What %s answers could not be found out", shown(url.partition("?")[0]), exc_info=error
+    )
 
 
 def broker_lost(address: str, why: BaseException) -> None:

@@ -48,7 +48,9 @@ def mine(request: HttpRequest) -> HttpResponse:
     asked[request.path] += 1
     if not request.user.is_authenticated:
         return HttpResponse(status=403)
-    return JsonResponse({"items": [order.item for order in Order.objects.filter(owner=request.user)]})
+    return JsonResponse(
+        {"items": [order.item for order in Order.objects.filter(owner=request.user)]}
+    )
 
 
 def weather(request: HttpRequest) -> HttpResponse:

@@ -43,9 +43,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         keys = self.keys
-        object.__setattr__(
-            self, "only", keys[0] if keys is not None and len(keys) == 1 else None
-        )
+        object.__setattr__(self, "only", keys[0] if keys is not None and len(keys) == 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
