@@ -11,6 +11,7 @@ from django.urls import path
 from pytest_django.fixtures import Settings
 
 from tests.live.test_live import Client
+from tests.project.models import Note
 from tests.subscribe.test_permission import token
 from tests.support.memory import connection
 from wsrequest import atouch
@@ -34,7 +35,20 @@ async def value(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer)
 
 
-urlpatterns = [path("news/", news), path("value/", value)]
+async def counted(request: HttpRequest) -> HttpResponse:
+    """Its first run but one begins a worker for all of them."""
+    state["runs"] = state.get("runs", 0) + 1
+    if state["runs"] == 2:
+        state["worker"] = asyncio.create_task(work())
+    return JsonResponse({"count": await Note.objects.acount()})
+
+
+async def work() -> None:
+    await state["go"].wait()
+    await Note.objects.acreate(slug="later")
+
+
+urlpatterns = [path("news/", news), path("value/", value), path("counted/", counted)]
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +85,19 @@ async def test_a_touch_while_it_is_asked_whether_another_user_may() -> None:
         await atouch("/value/")
         state["gate"].set()
         await client.until(1, {"value": 1, "for": "JWT bob"})
+
+
+async def test_a_worker_that_a_run_has_begun_writes_as_any_other(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsrequest.livequery.reads.AFTERWARDS", 0)
+    state["go"] = asyncio.Event()
+    async with connection() as peer:
+        client = Client(peer)
+        there = (await client.subscribe(1, "/counted/"))["count"]
+        await Note.objects.acreate(slug="first")
+        await client.until(1, {"count": there + 1})
+        state["go"].set()
+        await client.until(1, {"count": there + 2})
+        await state["worker"]
+        await Note.objects.filter(slug__in=("first", "later")).adelete()

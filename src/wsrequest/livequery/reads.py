@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextvars import ContextVar
 from typing import Any
 
 from wsrequest.push.rows import add, named
+
+#: Seconds for which what a run has left to tasks and threads counts as its own.
+AFTERWARDS = 30.0
 
 
 class Reads:
     """What was read in the context that it was given to, by any thread.
 
     ``rerun``: the GET is run by the server itself, because something has changed. What such a run writes (when the user
-    was last seen, say) invalidates nothing, or it would call itself for ever.
+    was last seen, say) invalidates nothing, or it would call itself for ever. That ends a while after its answer: a
+    worker that it happened to begin lives on in its context.
     """
 
-    __slots__ = ("rerun", "tables")
+    __slots__ = ("_until", "tables")
 
     def __init__(self, *, rerun: bool = False) -> None:
         #: Tables with the primary keys that were read; None: any row may have been.
         self.tables: dict[str, set[str] | None] = {}
-        self.rerun = rerun
+        self._until = math.inf if rerun else -math.inf
+
+    @property
+    def rerun(self) -> bool:
+        """Whether what is written now is the run's own."""
+        return time.monotonic() < self._until
+
+    def answered(self) -> None:
+        """The run is over."""
+        self._until = min(self._until, time.monotonic() + AFTERWARDS)
 
 
 #: Of the present context; None where nobody asks.

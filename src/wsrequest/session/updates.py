@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from wsrequest.errors import ExchangeError, NotLive, TooManyLiveAudiences
@@ -140,8 +140,11 @@ class Updates:
         call = self._asking.call()
         return Look(call, bearing_of(call), mark, rerun=rerun)
 
-    def ask(self, look: Look) -> Awaitable[Reply]:
-        return self._asking.ask(look.call)
+    async def ask(self, look: Look) -> Reply:
+        try:
+            return await self._asking.ask(look.call)
+        finally:
+            look.reads.answered()
 
     def judge(self, reply: Reply) -> bool:
         return self._owner.judge(reply)
