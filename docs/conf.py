@@ -39,7 +39,10 @@ nitpick_ignore_regex = [
     ),
     (r"py:class", r"(ASGIApplication|CollectorRegistry)"),
     # What the functions that send events take; their docstrings say it.
-    (r"py:class", r"(Url|User|Everyone|wsrequest\.push\.naming\.Topic)"),
+    (
+        r"py:class",
+        r"(Url|User|Everyone|Touchable|wsrequest\.push\.naming\.Topic|wsrequest\.livequery\.opting\.Live)",
+    ),
 ]
 
 html_theme = "furo"

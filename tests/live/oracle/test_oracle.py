@@ -23,8 +23,11 @@ from tests.live.oracle.world import World
 #: Whether this is one of several runs, of which another one has the full number.
 BRIEF = settings().max_examples < 100
 
-#: Steps in all, and rules in an example.
-STEPS, EXAMPLE = int(os.environ.get("ORACLE_STEPS") or (200 if BRIEF else 2_000)), 40
+#: Steps in all (a tenth of a second each), and rules in an example.
+STEPS = int(
+    os.environ.get("ORACLE_STEPS") or (200 if BRIEF else 2_000 if os.environ.get("CI") else 600)
+)
+EXAMPLE = 40
 
 #: PostgreSQL takes twice as long for each.
 ON_SQLITE, ON_POSTGRESQL = STEPS * 3 // 10, STEPS // 5
