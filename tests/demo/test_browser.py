@@ -811,7 +811,7 @@ async def test_a_keyboard_is_enough(visitor):
     await expect(heading(visitor)).to_be_focused()
     await answers(visitor).locator("summary").last.focus()
     await page.keyboard.press("Enter")
-    await expect(page.locator(".frame pre").last).to_contain_text('"status": 200')
+    await expect(page.locator(".frame details[open] pre")).to_contain_text('"status": 200')
 
 
 async def test_everything_has_a_name(visitor):
