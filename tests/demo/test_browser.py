@@ -277,7 +277,7 @@ class Middleman:
         self.lines: list[WebSocketRoute] = []
         self.said: list[str] = []  # by the page
         self.heard: asyncio.Queue[str] = asyncio.Queue()
-        self.deaf = False  # swallow whatever the page says
+        self.deaf = False  # swallow whatever is said, by either side
         self.cut_at: tuple[str, int] | None = None  # (what the page must not say, close code)
 
     async def step_between(self, visitor: Visitor) -> None:
@@ -304,7 +304,12 @@ class Middleman:
             elif not self.deaf:
                 server.send(text)
 
+        def pass_back(text: str | bytes) -> None:
+            if not self.deaf:
+                line.send(text)
+
         line.on_message(pass_on)
+        server.on_message(pass_back)
 
     async def hear(self, pattern: str) -> dict[str, Any]:
         """The next thing that the page says in a frame of its own, and that has this in it."""
@@ -471,9 +476,9 @@ async def test_it_notices_that_nobody_is_there(member, middleman):
     middleman.deaf = True
     await member.page.clock.run_for(20_000)
     await expect(frames(member).get_by_text("ping", exact=True)).to_have_count(1)
-    middleman.deaf = False
     await member.page.clock.run_for(10_000)
     await expect(member.page.locator("#connection")).to_have_attribute("data-state", "waiting")
+    middleman.deaf = False
     await member.page.clock.run_for(1_000)
     await expect(member.page.locator("#connection-text")).to_have_text("Connected")
     assert len(middleman.lines) == 2
