@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.project.models import Note
 from tests.subscribe.test_subscribe import pulled, subscribe
 from tests.support.memory import MemoryConnection, connection
 from wsrequest import touch
+from wsrequest.livequery import spreading
 
 NAMES = {"live_audiences", "live_reruns", "live_reruns_saved"}
 
@@ -78,6 +80,7 @@ async def test_several_changes_are_one_run(recorder: Recorder, settings: Setting
         assert await live(peer, "/notes/") == 200
         for slug in "abc":
             await on_thread(Note.objects.create, slug=slug)
+            assert await asyncio.to_thread(spreading.flush)  # or they would be told as one
         await recorder.reached("live_reruns_saved", 2)
         assert figures(recorder) == [1, 0, 2]
 
