@@ -147,9 +147,7 @@ class Session:
                 self.watch.listening = True
                 self._close_if_done()
                 if self._close_code is not None:
-                    await asyncio.sleep(
-                        0
-                    )  # the cancellation arrives here, before another frame is taken
+                    await asyncio.sleep(0)  # the cancellation arrives here: no frame is taken
                 heard = await self.transport.receive()
                 self.watch.listening = False
                 if (frame := self.transport.frame_in(heard)) is None:
