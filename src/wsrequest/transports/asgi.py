@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from django.core.handlers.asgi import ASGIHandler
 
-from wsrequest.conf import Settings, get_settings
-from wsrequest.errors import HandshakeRefused, NoCommonVersion, PathUnknown
-from wsrequest.lifecycle.runner import PoolRunner, worker_pool
-from wsrequest.lifecycle.views import any_view_is_async
-from wsrequest.metrics import metrics_in_force
+from wsrequest.conf import get_settings
+from wsrequest.errors import HandshakeRefused, NoCommonVersion
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import TOKEN_ENTRY
-from wsrequest.push.brokers import broker_of
-from wsrequest.session.observer import tell_of_refusal
 from wsrequest.session.session import Session
-from wsrequest.session.shutdown import shutdown
-from wsrequest.session.switchboard import close_switchboard
+from wsrequest.transports.opening import loop_ends, open_session
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -35,72 +27,49 @@ class ASGIApplication:
     def __init__(self) -> None:
         """Django must be set up."""
         self._http = ASGIHandler()
-        self._runner: PoolRunner | None = None
-        self._loaded = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             # As few frames and objects as can be: a connection keeps them for as long as it lives.
             try:
-                session = await self._open(scope, receive, send)
+                session = await _accepted(scope, receive, send)
                 if session is not None:
                     await session.run()
             except OSError:
                 pass
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await _live(receive, send)
         else:
             # Its stubs ask for a dict where ASGI promises a mutable mapping.
             await self._http(scope, receive, send)  # type: ignore[arg-type]
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """The lifespan protocol, as far as connections are concerned."""
-        while True:
-            kind = (await receive())["type"]
-            if kind == "lifespan.shutdown":
-                await shutdown.lifespan_ends()
-                if self._runner is not None:
-                    await close_switchboard(self._runner)
-            await send({"type": f"{kind}.complete"})
-            if kind == "lifespan.shutdown":
-                return
 
-    async def _open(self, scope: Scope, receive: Receive, send: Send) -> Session | None:
-        """The session of a connection that was accepted."""
-        await receive()  # websocket.connect
-        if not self._loaded:
-            await asyncio.to_thread(_load)
-            self._loaded = True
-        settings, handshake, session = get_settings(), _handshake(scope), None
-        with contextlib.ExitStack() as unless_accepted:
-            try:
-                session = self._session(handshake, ASGITransport(receive, send), settings)
-                unless_accepted.callback(session.leave)
-                await session.open()
-            except HandshakeRefused as refusal:
-                tell_of_refusal(
-                    None if session is None else session.id, refusal, handshake, settings
-                )
-                await _refuse(refusal, scope, send)
-                return None
-            await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
-            unless_accepted.pop_all()
-            return session
+async def _live(receive: Receive, send: Send) -> None:
+    """The lifespan protocol, as far as connections are concerned."""
+    while True:
+        kind = (await receive())["type"]
+        if kind == "lifespan.shutdown":
+            await loop_ends()
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
 
-    def _session(
-        self, handshake: Handshake, transport: ASGITransport, settings: Settings
-    ) -> Session:
-        if handshake.path.removeprefix(handshake.root_path) != settings.path:
-            raise PathUnknown
-        return Session(handshake, transport, self._runner_here(), settings)
 
-    def _runner_here(self) -> PoolRunner:
-        loop = asyncio.get_running_loop()
-        if self._runner is None or self._runner.loop is not loop:
-            # The first connection on this loop. The server has its signal handlers by now.
-            shutdown.watch()
-            self._runner = PoolRunner(worker_pool(), loop)
-        return self._runner
+async def _accepted(scope: Scope, receive: Receive, send: Send) -> Session | None:
+    """The session of a connection that was accepted."""
+    await receive()  # websocket.connect
+    path, transport = get_settings().path, ASGITransport(receive, send)
+    try:
+        session = await open_session(_handshake(scope), transport, path=path)
+    except HandshakeRefused as refusal:
+        await _refuse(refusal, scope, send)
+        return None
+    try:
+        await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
+    except BaseException:
+        session.leave()
+        raise
+    return session
 
 
 class ASGITransport:
@@ -126,16 +95,6 @@ class ASGITransport:
 
     async def close(self, code: int) -> None:
         await self._send({"type": "websocket.close", "code": code})
-
-
-def _load() -> None:
-    """Import the URLconf, and every view with it, what measures, and the brokers: left to the first request, it would
-    hold up the loop."""
-    any_view_is_async()
-    settings = get_settings()
-    metrics_in_force(settings)
-    for alias in settings.brokers:
-        broker_of(alias)
 
 
 def _handshake(scope: Scope) -> Handshake:
