@@ -24,6 +24,7 @@ from wsrequest.errors import (
     TooDeep,
 )
 from wsrequest.protocol.messages import (
+    Asked,
     Auth,
     Cancel,
     ClientMessage,
@@ -33,6 +34,7 @@ from wsrequest.protocol.messages import (
     Ping,
     Pong,
     Request,
+    Said,
     ServerMessage,
     checked,
 )
@@ -78,6 +80,8 @@ class Codec(ABC):
     _identified: ClassVar[Decoder[_Identified]]
     _names: ClassVar[Decoder[dict[str, Raw]]]
     _controls: ClassVar[dict[str, Decoder[Auth | Cancel | Ping | Pong]]]
+    _said: ClassVar[Decoder[Said]]
+    _all_said: ClassVar[Decoder[list[Said]]]
 
     def __init_subclass__(cls, decoder: Callable[[Any], Any]) -> None:
         """``decoder`` makes a msgspec decoder for a type."""
@@ -90,6 +94,8 @@ class Codec(ABC):
             "ping": decoder(Ping),
             "pong": decoder(Pong),
         }
+        cls._said = decoder(Said)
+        cls._all_said = decoder(list[Said])
 
     def decode(
         self, frame: str | bytes, limits: Limits, most: int | None = None
@@ -116,8 +122,24 @@ class Codec(ABC):
         # A copy of those that are wanted: the rest may take many times the memory of the frame.
         return (self._message(bytes(part), limits) for part in parts[:most])
 
+    def read(self, frame: str | bytes) -> list[Said]:
+        """The messages of a server's frame. Raises :class:`~wsrequest.errors.InvalidMessage`."""
+        try:
+            data, is_array = self._opened(frame)
+            return self._all_said.decode(data) if is_array else [self._said.decode(data)]
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            raise InvalidMessage from None
+
     @abstractmethod
-    def encode(self, message: ServerMessage | Happening) -> bytes:
+    def value(self, raw: Raw) -> Any:
+        """What stands in a server's message, as Python has it. Raises ValueError."""
+
+    @abstractmethod
+    def json_text(self, raw: Raw) -> bytes:
+        """The JSON that stands in a server's message, as text; where it is bytes, these."""
+
+    @abstractmethod
+    def encode(self, message: ServerMessage | Happening | Asked | Auth | Cancel | Ping) -> bytes:
         """One message."""
 
     def tail(self, happening: Happening) -> bytes:

@@ -15,9 +15,13 @@ from msgspec import Raw
 from wsrequest.errors import InvalidMessage, MessageError, TooDeep, TooManyKeys
 from wsrequest.protocol.codec import Codec, Limits
 from wsrequest.protocol.messages import (
+    Asked,
+    Auth,
+    Cancel,
     ClientMessage,
     Happening,
     Id,
+    Ping,
     Request,
     ServerMessage,
     checked,
@@ -31,7 +35,16 @@ class JSONCodec(Codec, decoder=msgspec.json.Decoder):
     subprotocol = "wsrequest.v1.json"
     rewrites_json = False
 
-    def encode(self, message: ServerMessage | Happening) -> bytes:
+    def value(self, raw: Raw) -> Any:
+        try:
+            return _VALUE.decode(raw)
+        except msgspec.DecodeError:
+            return _standard_loads(bytes(raw))  # half a surrogate pair
+
+    def json_text(self, raw: Raw) -> bytes:
+        return bytes(raw)
+
+    def encode(self, message: ServerMessage | Happening | Asked | Auth | Cancel | Ping) -> bytes:
         """One message as JSON text in UTF-8."""
         return _ENCODER.encode(message)
 
@@ -133,6 +146,7 @@ def is_json(body: bytes) -> bool:
 
 _ENCODER = msgspec.json.Encoder()
 _RAW = msgspec.json.Decoder(Raw)
+_VALUE = msgspec.json.Decoder()
 _PARTS = msgspec.json.Decoder(list[Raw])
 _ENVELOPE = [name for name in Request.__struct_fields__ if name != "data"]
 _WHITESPACE = b" \t\r\n"

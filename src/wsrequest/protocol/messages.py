@@ -62,6 +62,22 @@ class BytesRequest(Request, gc=False):
     """A request whose ``data`` is not JSON text but the body itself: bytes, which MessagePack has."""
 
 
+class Asked(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A :class:`Request` as a client writes it: ``data`` is any value, and what is not said is left out."""
+
+    id: int
+    url: str
+    method: str = "GET"
+    data: Any = UNSET
+    headers: dict[str, str] | None = None
+    encoding: Literal["base64", "text"] | UnsetType = UNSET
+    key: str | None = None
+    timeout: int | None = None
+    since: Since | None = None
+    live: bool = False
+    presence: bool = False
+
+
 class Auth(Struct, gc=False):
     """``{"id": id, "auth": token or null}``: the token of the connection from now on; answered 204."""
 
@@ -176,6 +192,40 @@ class Notice(Struct, gc=False):
 
     event: str
     data: Any
+
+
+class Begun(Struct, gc=False):
+    """:class:`Subscribed` as a client reads it."""
+
+    epoch: str
+    offset: int
+    rev: int = 0
+    recovered: bool | None = None
+    presence: list[Any] | None = None
+
+
+class Said(Struct, kw_only=True, gc=False):
+    """Whatever a server says, as a client reads it: one struct for all kinds, told apart by what is in it.
+
+    ``data`` and ``chunk`` stay as they stand in the frame: what they are depends on ``encoding`` and content type.
+    """
+
+    id: int | str | None | UnsetType = UNSET
+    status: int | UnsetType = UNSET
+    headers: dict[str, str] = {}
+    data: Raw | UnsetType = UNSET
+    encoding: Literal["base64"] | UnsetType = UNSET
+    cookies: dict[str, dict[str, str | int]] = {}
+    more: bool = False
+    subscription: Begun | UnsetType = UNSET
+    chunk: Raw | UnsetType = UNSET
+    end: bool = False
+    event: str | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
+    skip: int = 0
+    rev: int | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    control: str | UnsetType = UNSET
 
 
 ClientMessage = Request | Cancel | Auth | Ping | Pong

@@ -17,7 +17,17 @@ from msgspec import UNSET, Raw, UnsetType
 
 from wsrequest.errors import InvalidField, InvalidMessage, MessageError, TooDeep, TooManyKeys
 from wsrequest.protocol.codec import Codec, Limits
-from wsrequest.protocol.messages import BytesRequest, Happening, Id, Request, ServerMessage
+from wsrequest.protocol.messages import (
+    Asked,
+    Auth,
+    BytesRequest,
+    Cancel,
+    Happening,
+    Id,
+    Ping,
+    Request,
+    ServerMessage,
+)
 
 #: Bytes from which on a message is large.
 LARGE = 2**16
@@ -30,7 +40,14 @@ class MsgpackCodec(Codec, decoder=msgspec.msgpack.Decoder):
     subprotocol = "wsrequest.v1.msgpack"
     rewrites_json = True
 
-    def encode(self, message: ServerMessage | Happening) -> bytes:
+    def value(self, raw: Raw) -> Any:
+        return _VALUE.decode(raw)
+
+    def json_text(self, raw: Raw) -> bytes:
+        value = self.value(raw)
+        return value if isinstance(value, bytes) else _JSON_ENCODER.encode(value)
+
+    def encode(self, message: ServerMessage | Happening | Asked | Auth | Cancel | Ping) -> bytes:
         return _ENCODER.encode(message)
 
     def head(self, id: Id, fields: int, skip: int = 0) -> bytes:

@@ -1,0 +1,473 @@
+"""The engine: one socket at a time, opened when somebody wants it, and opened again when it is lost.
+
+All of it belongs to one event loop. What has an id is an :class:`~wsrequest.client.exchange.Exchange`; it stays in the
+table until the server has said its last word, through as many connections as that takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from itertools import count
+from typing import Any, Literal
+
+import httpx
+from msgspec import UNSET
+from websockets.asyncio.client import ClientConnection as Socket
+from websockets.exceptions import ConnectionClosed
+
+from wsrequest.client.dial import BYE, Failure, Refused, closed_by, dial
+from wsrequest.client.exchange import HARD_LIMIT, SOFT_LIMIT, Exchange
+from wsrequest.client.options import Target, back_off
+from wsrequest.errors import InvalidMessage
+from wsrequest.protocol.client import ClientConnection, Comeback, Hello, after_close, data_of
+from wsrequest.protocol.messages import Said
+
+logger = logging.getLogger("wsrequest.client")
+
+State = Literal["closed", "connecting", "open", "waiting"]
+
+#: Bytes that messages which wait together may have to go in one frame.
+_TOGETHER = 2**15
+
+
+class Link:
+    """``stays``: connected also while nobody asks for anything."""
+
+    def __init__(self, target: Target, cookies: dict[str, str], *, stays: bool) -> None:
+        self.target = target
+        self.codec = target.codec
+        self.stays = stays
+        self.state: State = "closed"
+        #: Facts of the last connection; the first thing that is known of it.
+        self.hello: Hello | None = None
+        #: The cookies of the next handshake, and those whose present value only the server knows.
+        self.cookies = dict(cookies)
+        self.secret_cookies: set[str] = set()
+        #: Told of each notice.
+        self.on_notice: list[Callable[[str, Any], None]] = []
+        #: What wants a connection although it has no exchange at this moment.
+        self.wants: set[object] = set()
+        self._exchanges: dict[int, Exchange] = {}
+        self._ids = count(1)
+        self._outbox: deque[Exchange | bytes] = deque()
+        self._filled = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._places: deque[asyncio.Future[None]] = deque()
+        self._asked = asyncio.Event()
+        self._connection: ClientConnection | None = None
+        self._failure: Failure | None = None
+        #: Why this client is to stay away for good.
+        self._sent_away: Failure | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_paused = self._is_closed = False
+
+    # --- asking ---
+
+    @property
+    def is_ready(self) -> bool:
+        return self._connection is not None and self._connection.goaway is None
+
+    def bring(self, cookies: dict[str, str]) -> None:
+        """Take over the cookies of a request, for the handshake. Raises LocalProtocolError where that has been."""
+        if self.state in ("closed", "waiting"):
+            self.cookies |= cookies
+            return
+        for name, value in cookies.items():
+            if self.cookies.get(name) != value and name not in self.secret_cookies:
+                raise httpx.LocalProtocolError(
+                    f"The cookie {name!r} can't be sent on an open connection, whose cookies are kept by the server:"
+                    " set it before the first request, or use another transport"
+                )
+
+    async def ready(self, timeout: float | None) -> None:  # noqa: ASYNC109
+        """Wait until there is a connection on which something new may be sent."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self.is_ready:
+                    await self._wait_for_connection()
+        except TimeoutError:
+            if self._failure is not None:
+                raise self._failure.error() from None
+            raise httpx.ConnectTimeout(
+                f"No connection to {self.target.url} in {timeout} seconds"
+            ) from None
+
+    async def place(self, timeout: float | None) -> None:  # noqa: ASYNC109
+        """Wait until one more request may be in flight."""
+        while not self._free():
+            turn = asyncio.get_running_loop().create_future()
+            self._places.append(turn)
+            try:
+                async with asyncio.timeout(timeout):
+                    await turn
+            except TimeoutError:
+                raise httpx.PoolTimeout(
+                    f"All requests that may be in flight at once were so for {timeout} seconds"
+                ) from None
+            finally:
+                if turn in self._places:
+                    self._places.remove(turn)
+        self._give_places()
+
+    def start(self, exchange: Exchange) -> None:
+        """Send it, now or as soon as there is a connection. Raises LocalProtocolError for what no frame takes."""
+        self._check_open()
+        self._check_size(exchange)
+        self._register(exchange)
+        self._wake()
+
+    def cancel(self, exchange: Exchange) -> None:
+        """Nobody wants to hear of it any more; the server is told."""
+        if exchange.is_over or exchange.is_cancelled:
+            return
+        exchange.is_cancelled = True
+        exchange.size = 0
+        if exchange.is_sent and self._connection is not None:
+            self._put(self._connection.cancel(exchange.id))
+        else:
+            self._forget(exchange)
+        self._moved.set()
+
+    def replace(self, exchange: Exchange, other: Exchange) -> None:
+        """What the server says by this id is for another one from now on."""
+        if self._exchanges.get(exchange.id) is exchange:
+            self._exchanges[exchange.id] = other
+
+    def drop(self, exchange: Exchange) -> None:
+        """The server has said its last word on it."""
+        self._forget(exchange)
+
+    def read_on(self) -> None:
+        """Something that waited was read."""
+        self._moved.set()
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        for task in self._tasks:
+            task.cancel()
+        self._fail(BYE)
+
+    # --- connecting ---
+
+    async def _wait_for_connection(self) -> None:
+        self._check_open()
+        if self._sent_away is not None:
+            raise self._sent_away.error()
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.add(turn)
+        self._wake()
+        try:
+            await turn
+        finally:
+            self._waiting.discard(turn)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("This connection was closed; make another one")
+
+    def _wake(self) -> None:
+        self._asked.set()
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep(), name="wsrequest connection")
+
+    def _is_wanted(self) -> bool:
+        return bool(self.stays or self._exchanges or self._waiting or self.wants)
+
+    async def _keep(self) -> None:
+        """Be connected whenever somebody wants that."""
+        attempt, has_been_open = 0, False
+        while True:
+            self._asked.clear()
+            if not self._is_wanted():
+                self.state = "closed"
+                await self._asked.wait()
+            self.state = "connecting"
+            try:
+                self.secret_cookies.clear()
+                cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+                socket, connection, first = await dial(self.target, cookie)
+            except Refused as refused:
+                self._failure = refused.failure
+                if refused.is_final or not has_been_open:
+                    self._give_up(refused.failure)
+                    continue
+                pause = max(refused.retry_after, back_off(attempt))
+                attempt += 1
+            else:
+                has_been_open, self._failure = True, None
+                answered = await self._run(socket, connection, first)
+                attempt = 0 if answered else attempt + 1
+                comeback = after_close(socket.close_code or 1006)
+                self._after(comeback, closed_by(socket).failure, connection, socket.close_code)
+                pause = _pause(comeback, connection, attempt)
+                if comeback == "when asked":
+                    self._asked.clear()
+                    self.state = "closed"
+                    await self._asked.wait()
+            self.state = "waiting"
+            await asyncio.sleep(pause)
+
+    def _give_up(self, failure: Failure) -> None:
+        """Whoever asks next may try again; nobody does so by himself."""
+        self.stays = False
+        self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        for exchange in tuple(self._exchanges.values()):
+            self._forget(exchange)
+            exchange.fail(failure)
+        for wanting in tuple(self.wants):
+            if isinstance(wanting, Exchange):
+                wanting.fail(failure)
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(failure.error())
+
+    def _after(
+        self, comeback: Comeback, failure: Failure, connection: ClientConnection, code: int | None
+    ) -> None:
+        """The connection is lost: what can't be sent again has failed."""
+        self._failure = failure
+        if comeback == "never":
+            self._sent_away = failure
+            self._give_up(failure)
+            return
+        # The server finishes what it has begun before it leaves: what has no answer crossed its close.
+        was_not_run = connection.goaway is not None and code == 4200
+        for exchange in tuple(self._exchanges.values()):
+            if exchange.is_cancelled:
+                self._forget(exchange)
+            elif exchange.is_sent and not exchange.may_be_sent_again(was_not_run=was_not_run):
+                self._forget(exchange)
+                exchange.fail(
+                    Failure(
+                        httpx.RemoteProtocolError,
+                        f"{failure.text}. There is no answer, and the request may have been run",
+                    )
+                )
+
+    # --- while it is open ---
+
+    async def _run(self, socket: Socket, connection: ClientConnection, first: list[Said]) -> bool:
+        """Until the socket is closed; says whether anything was answered."""
+        clock = asyncio.get_running_loop().time
+        self._connection, self.hello, self.state = connection, connection.hello, "open"
+        self._outbox.clear()
+        for exchange in sorted(self._exchanges.values(), key=lambda exchange: exchange.id):
+            del self._exchanges[exchange.id]
+            self._register(exchange)
+        for said in first:
+            self._hear(said)
+        helpers = [
+            asyncio.create_task(self._write(socket)),
+            asyncio.create_task(self._watch(socket)),
+        ]
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+        self._give_places()
+        heard = 0
+        try:
+            while True:
+                for said in connection.receive(await socket.recv(), clock()):
+                    self._hear(said)
+                    heard += 1
+                await self._room(connection)
+        except ConnectionClosed:
+            pass
+        except InvalidMessage:
+            await socket.close(1002, "This is no message of a server")
+        finally:
+            self._connection = None
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await socket.close()
+        return heard > 0
+
+    async def _write(self, socket: Socket) -> None:
+        connection = self._connection
+        assert connection is not None
+        while True:
+            self._filled.clear()
+            while self._outbox:
+                frame = connection.frame(
+                    self._together(connection), asyncio.get_running_loop().time()
+                )
+                try:
+                    await socket.send(frame)
+                except ConnectionClosed:
+                    return
+            await self._filled.wait()
+
+    def _together(self, connection: ClientConnection) -> list[bytes]:
+        """What waits, as much of it as goes well into one frame."""
+        messages: list[bytes] = []
+        size = 0
+        while self._outbox and size < _TOGETHER:
+            waiting = self._outbox[0]
+            message = waiting
+            if isinstance(message, Exchange):
+                message = connection.ask(message.asked(message.id))
+            if messages and size + len(message) > _TOGETHER:
+                break
+            if isinstance(waiting, Exchange):
+                waiting.is_sent = True
+                waiting.tries += 1
+            self._outbox.popleft()
+            messages.append(message)
+            size += len(message)
+        return messages
+
+    async def _watch(self, socket: Socket) -> None:
+        """Ping a server that would hear nothing otherwise; leave one that says nothing."""
+        connection = self._connection
+        assert connection is not None
+        clock = asyncio.get_running_loop().time
+        while (due := connection.due()) is not None:
+            await asyncio.sleep(max(due - clock(), 0.01))
+            if self._is_paused:
+                connection.heard(clock())
+            if connection.is_dead(clock()):
+                socket.transport.abort()
+            elif (due := connection.due()) is not None and clock() >= due:
+                self._put(connection.ping(clock()))
+
+    async def _room(self, connection: ClientConnection) -> None:
+        """Read no further while a stream that nobody reads is all there is to read."""
+        while any(exchange.size > SOFT_LIMIT for exchange in self._exchanges.values()):
+            for exchange in tuple(self._exchanges.values()):
+                if exchange.size > HARD_LIMIT and not exchange.is_cancelled:
+                    self.cancel(exchange)
+                    exchange.fail(
+                        Failure(
+                            httpx.ReadError,
+                            f"{HARD_LIMIT} bytes of this stream were not read while others used the connection",
+                        )
+                    )
+            if len(self._exchanges) > 1 or self._waiting or self._places:
+                return
+            self._is_paused = True
+            self._moved.clear()
+            await self._moved.wait()
+            self._is_paused = False
+            connection.heard(asyncio.get_running_loop().time())
+
+    def _hear(self, said: Said) -> None:
+        if said.id is UNSET or said.id is None:
+            self._hear_of_connection(said)
+            return
+        exchange = self._exchanges.get(said.id) if isinstance(said.id, int) else None
+        if exchange is None:
+            return
+        if exchange.is_cancelled:
+            exchange.is_over = said.end or (said.status is not UNSET and not said.more)
+            if exchange.is_over and said.subscription is not UNSET:
+                exchange.is_over = False  # it had begun before the server heard of the cancel
+        elif self._is_too_late(said):
+            exchange.is_sent = False  # it was not run: the next connection takes it
+        else:
+            try:
+                exchange.hear(said)
+            except InvalidMessage:
+                text = "The server's answer is not what it says that it is"
+                self._forget(exchange)
+                exchange.fail(Failure(httpx.RemoteProtocolError, text))
+        if exchange.is_over:
+            self._forget(exchange)
+        self._give_places()
+
+    def _hear_of_connection(self, said: Said) -> None:
+        if said.control == "expiring":
+            self._spawn(self._renew_token())
+        elif said.event is not UNSET:
+            data = data_of(self.codec, said)
+            for tell in self.on_notice:
+                tell(said.event, data)
+        elif said.status is not UNSET:
+            text = bytes(self.codec.json_text(said.data)) if said.data is not UNSET else b""
+            logger.error(
+                "The server refused a message of this client: %s %s", said.status, text[:500]
+            )
+
+    def _is_too_late(self, said: Said) -> bool:
+        if said.status != 503 or self._connection is None or self._connection.goaway is None:
+            return False
+        data = data_of(self.codec, said) if said.data is not UNSET else None
+        return isinstance(data, dict) and data.get("code") == "going_away"
+
+    async def _renew_token(self) -> None:
+        connection = self._connection
+        if not callable(self.target.token) or connection is None:
+            return
+        try:
+            token = await self.target.current_token()
+        except Exception:
+            logger.exception("There is no new token: the connection goes on without one")
+            return
+        if connection is self._connection:
+            self._put(connection.authenticate(next(self._ids), token))
+
+    # --- the table ---
+
+    def _register(self, exchange: Exchange) -> None:
+        exchange.id = next(self._ids)
+        exchange.is_sent = False
+        self._exchanges[exchange.id] = exchange
+        if self.is_ready:
+            self._put(exchange)
+        self._moved.set()
+
+    def _forget(self, exchange: Exchange) -> None:
+        self._exchanges.pop(exchange.id, None)
+        with contextlib.suppress(ValueError):
+            self._outbox.remove(exchange)
+        self._moved.set()
+        self._give_places()
+
+    def _put(self, message: Exchange | bytes) -> None:
+        self._outbox.append(message)
+        self._filled.set()
+
+    def _check_size(self, exchange: Exchange) -> None:
+        most = self.hello.limits.message_bytes if self.hello is not None else None
+        if most is not None and (size := len(self.codec.encode(exchange.asked(2**53 - 1)))) > most:
+            raise httpx.LocalProtocolError(
+                f"This request takes {size} bytes as a message, and the server reads {most} at most: send it over HTTP"
+            )
+
+    def _free(self) -> int:
+        """How many more may be in flight."""
+        most = self.hello.limits.in_flight if self.hello is not None else None
+        if most is None:
+            return len(self._places) + 1
+        return max(0, most - sum(exchange.is_running for exchange in self._exchanges.values()))
+
+    def _give_places(self) -> None:
+        """Wake as many as may go on; each of them looks again, in the same step in which it starts."""
+        for turn in tuple(self._places)[: self._free()]:
+            self._places.remove(turn)
+            if not turn.done():
+                turn.set_result(None)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _pause(comeback: Comeback, connection: ClientConnection, attempt: int) -> float:
+    """Seconds before the next attempt."""
+    if comeback == "now" and attempt == 0:
+        return connection.goaway or 0
+    return max(back_off(attempt), connection.goaway or 0)
