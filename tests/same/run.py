@@ -35,13 +35,13 @@ def assert_same(case: Case, server: ServerThread, over: type[OverSocket]) -> lis
         one, other = socket.comparable(http), socket.comparable(message)
         if one != other:
             raise AssertionError(
-                "\n".join([f"{step.method} {step.url}", *_differences(one, other)])
+                "\n".join([f"{step.method} {step.url}", *differences(one, other)])
             )
         http.streamed = message.streamed
     return over_http
 
 
-def _differences(http: Answer, message: Answer) -> Iterator[str]:
+def differences(http: Answer, message: Answer) -> Iterator[str]:
     for part in ("status", "headers", "cookies", "body"):
         one, other = getattr(http, part), getattr(message, part)
         if part == "body":

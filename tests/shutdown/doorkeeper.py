@@ -1,4 +1,4 @@
-"""Where the views of :mod:`tests.shutdown.project` wait: the test sees who has come, and lets them go on."""
+"""Where the views of :mod:`tests.support.doors` wait: the test sees who has come, and lets them go on."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Doorkeeper:
 
 
 @asynccontextmanager
-async def doorkeeper() -> AsyncIterator[Doorkeeper]:
+async def doorkeeper(port: int = 0) -> AsyncIterator[Doorkeeper]:
     keeper = Doorkeeper()
-    async with await asyncio.start_server(keeper.admit, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(keeper.admit, "127.0.0.1", port) as server:
         keeper.port = server.sockets[0].getsockname()[1]
         try:
             yield keeper

@@ -37,12 +37,8 @@ class Kind:
     pings: tuple[str, ...] = ()
     #: A PING_INTERVAL of which two are enough for such a ping to come.
     heartbeat: float = 0.6
-    #: It listens until it is told to stop.
-    listens: bool = True
     #: A second SIGTERM reaches the process that serves.
     hears_twice: bool = True
-    #: It can answer a handshake by an HTTP status.
-    denies: bool = True
     #: It logs an error when it cuts a connection.
     complains: bool = False
 
@@ -65,8 +61,7 @@ KINDS = {
             exit_code=0,
             pings=("--websocket-ping-interval", "1"),
             cut=1011,
-            listens=False,  # its worker hears of the end when it has begun ...
-            hears_twice=False,  # ... and only once
+            hears_twice=False,  # its worker hears of the end when it has begun, and only once
         ),
         Kind(
             "hypercorn-alone",
@@ -85,7 +80,6 @@ KINDS = {
             pings=("--ping-interval", "1"),
             heartbeat=1.7,  # it looks every two seconds whom to ping
             cut=1006,
-            denies=False,
         ),
         Kind(
             "granian",

@@ -1,0 +1,8 @@
+"""Every carrier that the suite runs over."""
+
+from __future__ import annotations
+
+from tests.transports.shared.carrier import Carrier
+from tests.transports.shared.carriers.asgi import CARRIERS as ASGI
+
+CARRIERS: dict[str, Carrier] = {carrier.name: carrier for carrier in (*ASGI,)}

@@ -1,0 +1,1 @@
+"""The project that is served: the tests' own, with what another process can steer."""
