@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 
 import httpx
 from msgspec import UNSET
@@ -31,7 +32,7 @@ def response_of(
     return httpx.Response(said.status, headers=headers, stream=stream)
 
 
-def _set_cookie(name: str, attributes: dict[str, str | int]) -> str | None:
+def _set_cookie(name: str, attributes: dict[str, Any]) -> str | None:
     if "value" not in attributes:
         return None
     cookie: SimpleCookie = SimpleCookie()

@@ -215,7 +215,7 @@ class Said(Struct, kw_only=True, gc=False):
     headers: dict[str, str] = {}
     data: Raw | UnsetType = UNSET
     encoding: Literal["base64"] | UnsetType = UNSET
-    cookies: dict[str, dict[str, str | int]] = {}
+    cookies: dict[str, dict[str, Any]] = {}
     more: bool = False
     subscription: Begun | UnsetType = UNSET
     chunk: Raw | UnsetType = UNSET

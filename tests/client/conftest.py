@@ -1,0 +1,110 @@
+"""A server, and clients of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from pytest_django.fixtures import Settings
+
+from tests.subscribe import urls
+from tests.support.database import database, tables
+from tests.support.fixtures import gate, new_gate, server
+from tests.support.server import ServerThread
+from wsrequest.client import Connection, SyncWebSocketTransport, WebSocketTransport, connect
+
+__all__ = ["database", "gate", "new_gate", "server", "tables"]
+
+#: Seconds that a test waits for what must come.
+PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def project(settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.client.urls"
+    settings.WSREQUEST = {}
+    urls.state.clear()
+    urls.asked.clear()
+
+
+class Threaded:
+    """A synchronous client as tests use the asynchronous one: each call is made on a thread."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def __getattr__(self, name: str) -> Any:
+        called = getattr(self.client, name)
+        if not callable(called):
+            return called
+
+        async def call(*args: Any, **options: Any) -> Any:
+            return await asyncio.to_thread(called, *args, **options)
+
+        return call
+
+    @asynccontextmanager
+    async def stream(self, *args: Any, **options: Any) -> AsyncIterator[Any]:
+        manager = self.client.stream(*args, **options)
+        response = await asyncio.to_thread(manager.__enter__)
+        try:
+            yield Threaded(response)
+        finally:
+            await asyncio.to_thread(manager.__exit__, None, None, None)
+
+    async def aread(self) -> bytes:
+        return await asyncio.to_thread(self.client.read)
+
+
+NewClient = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(params=["http", "socket", "msgpack", "sync"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def new_client(kind: str, server: ServerThread) -> AsyncIterator[NewClient]:
+    """Makes clients whose requests go over HTTP, or over the socket; tests should not see which."""
+    async with AsyncExitStack() as stack:
+
+        async def new(**options: Any) -> Any:
+            options = {"base_url": server.http, "timeout": PATIENCE} | options
+            if kind == "sync":
+                client = httpx.Client(transport=SyncWebSocketTransport(server.ws), **options)
+                stack.push_async_callback(asyncio.to_thread, client.close)
+                return Threaded(client)
+            if kind == "http":
+                transport: httpx.AsyncBaseTransport = httpx.ASGITransport(
+                    server.application, raise_app_exceptions=False
+                )
+            else:
+                codec: Any = "json" if kind == "socket" else kind
+                transport = WebSocketTransport(server.ws, codec=codec)
+            return await stack.enter_async_context(
+                httpx.AsyncClient(transport=transport, **options)
+            )
+
+        yield new
+
+
+@pytest.fixture
+async def client(new_client: NewClient) -> Any:
+    return await new_client()
+
+
+@pytest.fixture(params=["json", "msgpack"])
+def codec(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def connection(server: ServerThread, codec: Any) -> AsyncIterator[Connection]:
+    async with asyncio.timeout(PATIENCE * 2), connect(server.ws, codec=codec) as connection:
+        connection.http.timeout = httpx.Timeout(PATIENCE)
+        yield connection
