@@ -158,6 +158,10 @@ docs: $(VENV)/.dev ## Build the documentation into build/docs; a warning fails
 	@$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --nitpicky --quiet -b html docs build/docs
 	@printf '  build/docs/index.html\n'
 
+.PHONY: support-table
+support-table: $(VENV)/.dev ## Renew the table of transports and servers in docs/reference/transports.md
+	@WRITE_SUPPORT_TABLE=1 $(BIN)/python -X dev -m pytest --quiet tests/transports/shared --deselect tests/transports/shared/test_table.py $(ARGS)
+
 .PHONY: clean
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist artifacts .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.shutdown.doorkeeper import Doorkeeper, doorkeeper
 from tests.support.client import Peer
 from tests.support.redis_server import RedisServer, free_port
+from tests.transports.shared import table
 from tests.transports.shared.carrier import Carrier, Site
 from tests.transports.shared.carriers import CARRIERS
 from tests.transports.shared.serving import Serving, environment, make_database
@@ -79,9 +81,35 @@ async def door(door_port: int) -> AsyncIterator[Doorkeeper]:
         yield keeper
 
 
+#: By carrier and module, whether every test of this run has passed so far.
+RESULTS = pytest.StashKey[dict[tuple[str, str], bool]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RESULTS] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if (carrier := _carrier_of(item)) is not None:
+        results, key = item.config.stash[RESULTS], (carrier, item.path.stem)
+        results[key] = results.get(key, True) and not report.failed
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if "WRITE_SUPPORT_TABLE" in os.environ:
+        table.write(session.config.stash[RESULTS])
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test that ends a carrier's server comes after the carrier's others."""
+    """The test that ends a carrier's server comes after the carrier's others, and what sums up comes last."""
+    last = [item for item in items if item.get_closest_marker("after_carriers")]
+    items[:] = [item for item in items if item not in last] + last
     places = [place for place, item in enumerate(items) if _carrier_of(item) is not None]
     ordered = sorted((items[place] for place in places), key=_order(places, items))
     for place, item in zip(places, ordered, strict=True):
