@@ -74,9 +74,13 @@ IMPURE = IMPURE_FRAMEWORKS | IMPURE_LOOPS | IMPURE_CLOCKS | IMPURE_IO
 IMPURE_CALLS = frozenset({"open", "print", "input"})
 PURE_ROOMS = frozenset({"errors", "protocol"})
 # What one transport may know of its neighbours.
-OF_ALL_TRANSPORTS = frozenset({"wsrequest.transports", "wsrequest.transports.opening"})
+OF_ALL_TRANSPORTS = frozenset(
+    {"wsrequest.transports", "wsrequest.transports.opening", "wsrequest.transports.scope"}
+)
 
-READS_DJANGO_SETTINGS = frozenset({"conf", "lifecycle", "checks", "safety", "testing", "contrib"})
+READS_DJANGO_SETTINGS = frozenset(
+    {"conf", "lifecycle", "checks", "safety", "testing", "contrib", "management"}
+)
 # The class of 2014 hands out a RequestFactory; whoever does not ask for one never loads it.
 MAY_IMPORT_DJANGO_TEST_ONCE = frozenset({"wsrequest", "wsrequest.transports.plain"})
 

@@ -26,13 +26,13 @@ def limits(settings: Settings) -> Limits:
     return _limits(settings, connection_only_headers(settings.handshake_headers))
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)  # one with, one without heartbeats
 def _limits(settings: Settings, denied: frozenset[str]) -> Limits:
     rules = HeaderRules(denied)
     return Limits(settings.max_message_bytes, settings.max_depth, settings.max_keys, rules)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)  # one with, one without heartbeats
 def omitted(settings: Settings) -> frozenset[str]:
     """The response headers that don't go on the wire."""
     return frozenset(settings.omit_response_headers)

@@ -16,9 +16,13 @@ Where it can't accept, or does not come to await ``session.run()``, it calls ``s
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import functools
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
-from wsrequest.conf import get_settings
+from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import HandshakeRefused, PathUnknown
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
 from wsrequest.lifecycle.views import any_view_is_async
@@ -36,11 +40,18 @@ INBOX_FRAMES = 128
 
 
 async def open_session(
-    handshake: Handshake, transport: Transport, *, path: str | None = None
+    handshake: Handshake,
+    transport: Transport,
+    *,
+    path: str | None = None,
+    state: Mapping[str, Any] | None = None,
+    heartbeats: bool = True,
 ) -> Session:
     """A session that may run: Host, Origin, limits and the project's hook have nothing against it.
 
     ``path``: the one, without the script prefix, that the handshake must have; None where the library has routed it.
+    ``state``: what ``request.websocket.state`` begins with, for the hook, too. ``heartbeats``: False where the library
+    has its own, and hangs up by itself on who does not answer them.
     Raises :class:`~wsrequest.errors.HandshakeRefused`, which was logged and counted.
     """
     runner = await _runner_here()
@@ -48,7 +59,10 @@ async def open_session(
     try:
         if path is not None and handshake.path.removeprefix(handshake.root_path) != path:
             raise PathUnknown
-        session = Session(handshake, transport, runner, settings)
+        session = Session(
+            handshake, transport, runner, settings if heartbeats else _without_heartbeats(settings)
+        )
+        session.websocket.state.update(state or {})
         await session.open()
     except BaseException as error:
         if session is not None:
@@ -84,6 +98,11 @@ async def _runner_here() -> PoolRunner:
         if runner is None or runner.pool is not pool:
             runner = _runners[loop] = PoolRunner(pool, loop)
     return runner
+
+
+@functools.lru_cache(maxsize=1)
+def _without_heartbeats(settings: Settings) -> Settings:
+    return dataclasses.replace(settings, ping_interval=None)
 
 
 _runners: dict[asyncio.AbstractEventLoop, PoolRunner] = {}
