@@ -18,6 +18,7 @@ PUBLIC = {
         "atouch",
         "depends_on",
         "disconnect",
+        "emits",
         "live",
         "notify",
         "presence",

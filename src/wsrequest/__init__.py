@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wsrequest.livequery.opting import live
     from wsrequest.livequery.reads import depends_on
+    from wsrequest.push.emitting import emits
     from wsrequest.push.members import apresence, presence
     from wsrequest.push.naming import topic
     from wsrequest.push.sending import (
@@ -38,6 +39,7 @@ __all__ = [
     "atouch",
     "depends_on",
     "disconnect",
+    "emits",
     "live",
     "notify",
     "presence",
@@ -54,6 +56,7 @@ _HOMES = {
     "atouch": "wsrequest.push.sending",
     "depends_on": "wsrequest.livequery.reads",
     "disconnect": "wsrequest.push.sending",
+    "emits": "wsrequest.push.emitting",
     "EVERYONE": "wsrequest.push.targets",
     "live": "wsrequest.livequery.opting",
     "notify": "wsrequest.push.sending",

@@ -25,14 +25,14 @@ class Live(Mark):
                 raise TypeError(problem)
             if not 0 < min_interval < math.inf:
                 raise ValueError(problem)
-        self._allowed = allowed
+        self.allowed = allowed
         self._min_interval = min_interval
 
     def before(self, request: Any, subscription: Subscription) -> None:
-        subscription.keep_live(self._allowed, self._min_interval)
+        subscription.keep_live(self.allowed, self._min_interval)
 
     async def abefore(self, request: Any, subscription: Subscription) -> None:
-        subscription.keep_live(self._allowed, self._min_interval)
+        subscription.keep_live(self.allowed, self._min_interval)
 
 
 def live(allowed: bool = True, *, min_interval: float | None = None) -> Live:

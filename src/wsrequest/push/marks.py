@@ -13,7 +13,7 @@ from django.http import HttpRequest
 #: Of the ``HttpRequest`` of a SUBSCRIBE; every other request lacks it.
 ATTRIBUTE = "_wsrequest_subscription"
 
-#: Of a view that is marked: the kinds of its marks.
+#: Of a view that is marked: its marks by their kinds.
 _MARKS = "_wsrequest_marks"
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -59,7 +59,7 @@ class Mark(ABC):
             raise TypeError(f"@{self.word} is for views. In a class, write it as an attribute.")
         make = self._around_async if iscoroutinefunction(view) else self._around_sync
         wrapper = functools.wraps(view)(make(view))
-        setattr(wrapper, _MARKS, {*getattr(view, _MARKS, ()), type(self)})
+        setattr(wrapper, _MARKS, {**getattr(view, _MARKS, {}), type(self): self})
         return cast("View", wrapper)
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
@@ -105,6 +105,15 @@ class Mark(ABC):
             f"@{self.word} is for views: there is no request among the arguments. (In a class with an attribute"
             f" `{self.word}`, @{self.word} below it means that one: call the attribute `{self.attribute}`.)"
         )
+
+
+def mark_of(view: Any, kind: type[Mark], attributes_of: Any = None) -> Mark | None:
+    """The mark of this kind that a function or method has; else the one among the attributes of its class."""
+    mark: Mark | None = getattr(view, _MARKS, {}).get(kind)
+    if mark is None and attributes_of is not None:
+        values = (getattr(attributes_of, name, None) for name in dir(attributes_of))
+        mark = next((value for value in values if isinstance(value, kind)), None)
+    return mark
 
 
 def _mark(view: Any, request: Any, attribute: str) -> None:

@@ -1,0 +1,1 @@
+"""The AsyncAPI document of a project: what ``manage.py wsschema`` writes."""
