@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import linecache
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
+from tests.support.chromium import launched
 from tests.support.measuring import unmeasured
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 # A failing example is printed with what reproduces it. How long one takes says more about the
 # machine than about the code.
@@ -76,3 +82,10 @@ def short_stacks_in_asyncio() -> Iterator[None]:
         patch.setattr(traceback.extract_stack, "__defaults__", (None, STACK_DEPTH))
         patch.setattr(linecache, "checkcache", lambda filename=None: None)
         yield
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """For tests on the loop of the session: ``pytest.mark.asyncio(loop_scope="session")``."""
+    async with launched() as browser:
+        yield browser

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
@@ -22,16 +20,6 @@ PATIENCE = 15_000  # ms: what a busy machine may take, not what a page should
 expect.set_options(timeout=PATIENCE)
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
-# The first is the same without what surrounds a page: each page takes a third of the time.
-CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # The page's policy is a wall: whatever runs into it is written down.
 NOTE_VIOLATIONS = """
 window.violations = [];
@@ -39,14 +27,6 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(`${event.violatedDirective}: ${event.blockedURI || event.sample}`);
 });
 """
-
-
-def chromium() -> str:
-    """Return the path of a Chromium; `make test` sees to it that there is one."""
-    for name in (os.environ.get("CHROMIUM"), *CHROMIUMS):
-        if name and (path := shutil.which(name)):
-            return path
-    raise AssertionError("There is no Chromium: apt-get install chromium, or set CHROMIUM.")
 
 
 def messages_of(frames: list[str]) -> list[dict[str, Any]]:

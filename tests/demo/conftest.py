@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import pytest_asyncio
-from playwright.async_api import async_playwright
 
-from tests.demo.browser import FLAGS, chromium
 from tests.demo.server import DemoServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from playwright.async_api import Browser
+    from collections.abc import Iterator
 
 SEEDED = 7
 PATIENCE = 30  # seconds that an answer may take on a busy machine
@@ -39,15 +34,6 @@ def running_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServe
 def demo(running_demo: DemoServer) -> DemoServer:
     running_demo.forget_what_tests_wrote(SEEDED)
     return running_demo
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        # Playwright gives each launch a user-data-dir of its own.
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="session")

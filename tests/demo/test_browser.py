@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from tests.demo.server import DemoServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 FIBONACCI = 'def fib(n: int) -> int:\n    """The n-th."""\n    return n if n < 2 else fib(n - 1)\n'
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def visitor(browser: Browser, demo: DemoServer) -> AsyncIterator[Visitor]:
     visitor = await Visitor.arrive(browser, demo)
     await visitor.is_alone()
@@ -39,7 +39,7 @@ async def visitor(browser: Browser, demo: DemoServer) -> AsyncIterator[Visitor]:
     await visitor.leave()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def member(
     browser: Browser,
     demo: DemoServer,

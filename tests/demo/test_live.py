@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.demo.server import DemoServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 #: Of the seeded snippets, those of the user demo.
 DEMOS = [
@@ -33,7 +33,7 @@ DEMOS = [
 ]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def ann(
     browser: Browser, demo: DemoServer, login_cookies: httpx.Cookies
 ) -> AsyncIterator[Visitor]:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import httpx
     from playwright.async_api import Browser, WebSocketRoute
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def ann(
     browser: Browser, demo: DemoServer, login_cookies: httpx.Cookies
 ) -> AsyncIterator[Visitor]:
@@ -37,7 +37,7 @@ async def ann(
     await visitor.leave()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def grace(
     browser: Browser, ann: Visitor, demo: DemoServer, graces_cookies: httpx.Cookies
 ) -> AsyncIterator[Visitor]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from tests.demo.browser import FLAGS, chromium
 from tests.support.server import ServerThread
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "login-and-csrf.md"
 
@@ -41,14 +38,6 @@ def script() -> str:
     return f"async () => {{ {found.replace('/cookies/', '/cookies/hand-over/')} return keepCookies(window.socket); }}"
 
 
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield launched
-        await launched.close()
-
-
 async def user(page: Page, server: ServerThread) -> object:
     """Whom the browser's own cookies stand for, after the page was loaded again."""
     await page.goto(f"{server.http}/csrf-token/")
@@ -58,7 +47,7 @@ async def user(page: Page, server: ServerThread) -> object:
 async def test_a_login_over_the_socket_outlives_the_page(
     server: ServerThread, browser: Browser
 ) -> None:
-    page = await browser.new_page()
+    page = await (await browser.new_context()).new_page()
     ada = {"user": "ada", "known": True}
     nobody = {"user": "AnonymousUser", "known": False}
     assert await user(page, server) == nobody
@@ -87,3 +76,4 @@ async def test_a_login_over_the_socket_outlives_the_page(
     assert await page.evaluate(script()) == 204
     assert await user(page, server) == nobody
     assert "sessionid" not in {cookie["name"] for cookie in await page.context.cookies()}
+    await page.context.close()
