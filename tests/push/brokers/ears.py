@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wsrequest.push.brokers.base import Position
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Ear:
