@@ -115,6 +115,11 @@ class ServerThread:
         async with asyncio.timeout(TIMEOUT):
             return await asyncio.wrap_future(future)
 
+    def complaints(self) -> list[str]:
+        """What it has complained about so far, which is then forgotten."""
+        seen, self._errors.seen = self._errors.seen, []
+        return seen
+
     async def connections_gone(self) -> None:
         """Wait until every connection, and each task that one of them started, has ended."""
         await self.acall(self._only_base_tasks())
