@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from pytest_django.fixtures import Settings
@@ -46,6 +48,8 @@ async def counted(request: HttpRequest) -> HttpResponse:
 async def work() -> None:
     await state["go"].wait()
     await Note.objects.acreate(slug="later")
+    # It has outlived its request, and nobody else closes it.
+    await sync_to_async(connections.close_all)()
 
 
 urlpatterns = [path("news/", news), path("value/", value), path("counted/", counted)]
