@@ -75,7 +75,12 @@ IMPURE_CALLS = frozenset({"open", "print", "input"})
 PURE_ROOMS = frozenset({"errors", "protocol"})
 # What one transport may know of its neighbours.
 OF_ALL_TRANSPORTS = frozenset(
-    {"wsrequest.transports", "wsrequest.transports.opening", "wsrequest.transports.scope"}
+    {
+        "wsrequest.transports",
+        "wsrequest.transports.opening",
+        "wsrequest.transports.scope",
+        "wsrequest.transports.stream",
+    }
 )
 
 READS_DJANGO_SETTINGS = frozenset(

@@ -28,6 +28,7 @@ def test_the_defaults():
         "max_queued": 128,
         "max_subscriptions": 128,
         "reauthorize_interval": 60,
+        "event_stream": True,
         "live": True,
         "live_min_interval": 0.05,
         "max_live": 64,
@@ -130,7 +131,7 @@ ALWAYS += ["LIVE_MIN_INTERVAL", "REAUTHORIZE_INTERVAL"]
         *[(name, None) for name in ("MAX_MESSAGE_BYTES", "MAX_DEPTH", "MAX_KEYS")],
         *[(name, value) for name in NUMBERS for value in (1, 0.5, 1e9)],
         *[(name, None) for name in NUMBERS if name not in ALWAYS],
-        *[("LIVE", True), ("LIVE", False)],
+        *[(name, value) for name in ("EVENT_STREAM", "LIVE") for value in (True, False)],
         *[(name, None) for name in ("MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_USER")],
         ("MAX_CONNECTIONS_PER_ADDRESS", None),
         *[("HANDSHAKE", None), ("HANDSHAKE", "tests.project.views.hello"), ("METRICS", None)],
@@ -161,7 +162,11 @@ def test_what_can_be_used(name, value):
         *[(name, True, "must be a number greater than 0.") for name in NUMBERS],
         *[(name, None, "can't be None.") for name in ALWAYS],
         *[(name, None, "can't be None.") for name in ("MAX_LIVE", "MAX_LIVE_AUDIENCES", "LIVE")],
-        *[("LIVE", value, "must be True or False.") for value in (0, 1, "no", [])],
+        *[
+            (name, value, "must be True or False.")
+            for name in ("EVENT_STREAM", "LIVE")
+            for value in (0, 1, "no", [])
+        ],
         ("MESSAGE_BURST", None, "can't be None."),
         ("HANDSHAKE", 5, "must be a dotted path to a callable."),
         ("HANDSHAKE", "tests.project.settings.SECRET_KEY", "must be a dotted path to a callable."),

@@ -60,6 +60,8 @@ class Settings:
 
     #: Where ``get_asgi_application()`` answers WebSockets, without the script prefix.
     path: str = "/ws/"
+    #: Whether clients whose network breaks WebSockets may come by an event stream, below the same path.
+    event_stream: bool = True
     #: ``token`` becomes ``Authorization: <scheme> <token>``.
     token_scheme: str = "JWT"  # noqa: S105
     #: Threads for synchronous views in this process, which therefore never use more database connections.
@@ -139,7 +141,7 @@ class Settings:
 #: The keys of ``WSREQUEST``.
 NAMES = tuple(each.name.upper() for each in fields(Settings))
 
-_SWITCHES = {"live"}
+_SWITCHES = {"event_stream", "live"}
 _STRINGS = {"path", "token_scheme", "idempotency_cache"}
 _DOTTED_PATHS = {"handshake": ("__call__",), "metrics": ("count", "gauge", "gauge_add", "observe")}
 _HEADER_NAMES = {"omit_response_headers", "handshake_headers"}

@@ -59,6 +59,11 @@ class CookieJar:
         """Whether there is a cookie of this name, for any path."""
         return any(name == kept for kept, _ in self._cookies)
 
+    def value_of(self, name: str) -> str | None:
+        """The value of the cookie of this name, whatever its path; None where there is none."""
+        values = [cookie.value for (kept, _), cookie in self._cookies.items() if kept == name]
+        return values[-1] if values else None
+
     def header_for(self, url: str, *, secure: bool) -> str:
         """The Cookie header for a request of this url ("" for none)."""
         now = time.time()

@@ -48,6 +48,11 @@ def verify_opening(factory: RequestFactory) -> Opening:
     return Opening(secure, trusted)
 
 
+def session_cookie(jar: CookieJar) -> str | None:
+    """The value of the cookie that names the session."""
+    return jar.value_of(django_settings.SESSION_COOKIE_NAME)
+
+
 def opening_view(hook: str | None, jar: CookieJar) -> Callable[[HttpRequest], Any] | None:
     """The view that answers a handshake: the project's hook (a dotted path), or without one, where there is a session,
     a view that asks only who it is. None where there is nothing to ask."""

@@ -49,8 +49,9 @@ class Hub:
         """Who is on the topics of its broker."""
         return self._feed(topic.options.broker).presence
 
-    async def signal(self, topic: str, payload: bytes) -> None:
-        """Say something in passing by the default broker. Raises :class:`~wsrequest.errors.BrokerUnavailable`."""
+    async def signal(self, topic: str | None, payload: bytes) -> None:
+        """Say something in passing by the default broker, to all processes with None. Raises
+        :class:`~wsrequest.errors.BrokerUnavailable`."""
         await self._feed(DEFAULT).listener.signal(topic, payload)
 
     async def close(self) -> None:

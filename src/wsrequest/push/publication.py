@@ -51,6 +51,15 @@ class Dismissed(Struct, tag="disconnect", tag_field="is", omit_defaults=True, gc
     connection: str | None = None
 
 
+class Posted(Struct, tag="post", tag_field="is", omit_defaults=True, gc=False):
+    """To one connection: a frame from its client, which came to another process. ``key`` is what the client knows it
+    by, ``cookie`` a digest of the session cookie that came along."""
+
+    key: str
+    frame: bytes
+    cookie: str = ""
+
+
 class Written(Struct, tag="written", tag_field="is", gc=False):
     """To live queries: these rows have changed. Tables as :mod:`wsrequest.push.rows` names them, with the primary keys
     that are known; None: any row may have."""
@@ -65,7 +74,7 @@ class LiveAsked(Struct, tag="live?", tag_field="is", gc=False):
     most: int
 
 
-Word = Touched | Joined | Left | Noticed | Dismissed | Written | LiveAsked
+Word = Touched | Joined | Left | Noticed | Dismissed | Posted | Written | LiveAsked
 
 _encoder = msgspec.json.Encoder()
 _publications = msgspec.json.Decoder(Publication)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from wsrequest.conf import get_settings
 from wsrequest.lifecycle.runner import PoolRunner
 from wsrequest.livequery.queries import Queries
 from wsrequest.push.hub import Hub
-from wsrequest.push.publication import Dismissed, LiveAsked, Noticed, Word, Written
+from wsrequest.push.publication import Dismissed, LiveAsked, Noticed, Posted, Word, Written
 from wsrequest.session.registry import Member, registry
 from wsrequest.session.reporting import Reporter
 from wsrequest.session.rerun import Reruns
 from wsrequest.session.writer import Writers
+
+
+class Addressee(Protocol):
+    """A connection whose frames may come to other processes."""
+
+    def posted(self, word: Posted) -> None:
+        """Take a frame that did."""
 
 
 class Switchboard:
@@ -22,6 +31,10 @@ class Switchboard:
 
     def __init__(self, runner: PoolRunner) -> None:
         loop = runner.loop
+        #: What tells it from every other one, in any process.
+        self.name = secrets.token_urlsafe(9)
+        #: By key, the connections whose frames come one by one, and may come to other processes.
+        self.posts: dict[str, Addressee] = {}
         # Half of the threads at most: requests must not wait for what nobody has asked for.
         places = asyncio.Semaphore(max(1, runner.pool.size // 2))
         self.reruns = Reruns(places, lambda: get_settings().reauthorize_interval)
@@ -44,6 +57,9 @@ class Switchboard:
         elif isinstance(word, Dismissed):
             for member in self._members(word):
                 member.close(word.code)
+        elif isinstance(word, Posted):
+            if (post := self.posts.get(word.key)) is not None:
+                post.posted(word)
         elif isinstance(word, Written):
             self.queries.ears.told(word.tables)
         elif isinstance(word, LiveAsked):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
+
 from django.core.handlers.asgi import ASGIHandler
 
 from wsrequest.conf import get_settings
+from wsrequest.protocol.handshake import Handshake
 from wsrequest.transports.opening import loop_ends
-from wsrequest.transports.scope import Receive, Scope, Send, accept
+from wsrequest.transports.scope import Receive, Scope, Send, accept, handshake_of
+from wsrequest.transports.stream import EVENTS, MESSAGES, serve_events, serve_messages
+
+STREAM_PATHS = (f"/{EVENTS}", f"/{MESSAGES}")
 
 
 class ASGIApplication:
@@ -29,9 +36,22 @@ class ASGIApplication:
                 pass
         elif scope["type"] == "lifespan":
             await _live(receive, send)
+        elif scope["path"].endswith(STREAM_PATHS) and (serve := _stream(scope)) is not None:
+            with contextlib.suppress(OSError):
+                await serve(handshake_of(scope), receive, send)
         else:
             # Its stubs ask for a dict where ASGI promises a mutable mapping.
             await self._http(scope, receive, send)  # type: ignore[arg-type]
+
+
+def _stream(scope: Scope) -> Callable[[Handshake, Receive, Send], Awaitable[None]] | None:
+    """Who answers a POST below ``WSREQUEST["PATH"]``, for clients whose network breaks WebSockets."""
+    settings = get_settings()
+    if not settings.event_stream or scope["method"] != "POST":
+        return None
+    place = settings.path.rstrip("/")
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return {f"{place}/{EVENTS}": serve_events, f"{place}/{MESSAGES}": serve_messages}.get(path)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -32,7 +32,7 @@ from wsrequest.push.brokers import broker_of
 from wsrequest.session.observer import tell_of_refusal
 from wsrequest.session.session import Session
 from wsrequest.session.shutdown import shutdown
-from wsrequest.session.switchboard import close_switchboard
+from wsrequest.session.switchboard import Switchboard, close_switchboard, switchboard_of
 from wsrequest.session.transport import Transport
 
 #: Frames that wait in an :class:`Inbox`. A session takes each as it comes, until MAX_QUEUED requests wait.
@@ -71,6 +71,11 @@ async def open_session(
             tell_of_refusal(None if session is None else session.id, error, handshake, settings)
         raise
     return session
+
+
+async def switchboard_here() -> Switchboard:
+    """What the connections of the running loop share."""
+    return switchboard_of(await _runner_here())
 
 
 async def loop_ends() -> None:
@@ -128,6 +133,11 @@ class Inbox:
         self._gone = False
         self._heard: asyncio.Event | None = None
         self._taken: asyncio.Event | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the peer is gone."""
+        return self._gone
 
     def put(self, frame: str | bytes) -> bool:
         """Take a frame. False where INBOX_FRAMES wait already, and it was not taken: a library that can make its peer

@@ -111,6 +111,8 @@ class Carrier:
     complains: tuple[str, ...] = ()
     #: A server that shuts down still opens connections, to refuse them.
     listens: bool = True
+    #: One that shuts down still hears what is said on connections that are open.
+    hears_to_the_end: bool = True
 
     def has(self, feature: str) -> bool:
         assert feature in FEATURES
