@@ -35,8 +35,10 @@ from wsrequest.session.shutdown import shutdown
 from wsrequest.session.switchboard import Switchboard, close_switchboard, switchboard_of
 from wsrequest.session.transport import Transport
 
-#: Frames that wait in an :class:`Inbox`. A session takes each as it comes, until MAX_QUEUED requests wait.
+#: Frames, and bytes, with which an :class:`Inbox` is full. A session takes each frame as it comes, until MAX_QUEUED
+#: requests wait.
 INBOX_FRAMES = 128
+INBOX_BYTES = 4 * 1024 * 1024
 
 
 async def open_session(
@@ -130,6 +132,7 @@ class Inbox:
     def __init__(self) -> None:
         self.peer_code: int | None = None
         self._frames: deque[str | bytes] = deque()
+        self._size = 0
         self._gone = False
         self._heard: asyncio.Event | None = None
         self._taken: asyncio.Event | None = None
@@ -139,18 +142,24 @@ class Inbox:
         """Whether the peer is gone."""
         return self._gone
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more frames are taken for the time being."""
+        return len(self._frames) >= INBOX_FRAMES or self._size >= INBOX_BYTES
+
     def put(self, frame: str | bytes) -> bool:
-        """Take a frame. False where INBOX_FRAMES wait already, and it was not taken: a library that can make its peer
-        wait awaits :meth:`room` first, for any other one the peer floods (close with 4029)."""
-        if len(self._frames) >= INBOX_FRAMES:
+        """Take a frame. False where the inbox is full, and it was not taken: a library that can make its peer wait
+        awaits :meth:`room` first, for any other one the peer floods (close with 4029)."""
+        if self.is_full:
             return False
         self._frames.append(frame)
+        self._size += len(frame)
         _ring(self._heard)
         return True
 
     async def room(self) -> None:
         """Wait until there is room for a frame, or nobody takes any more."""
-        while len(self._frames) >= INBOX_FRAMES and not self._gone:
+        while self.is_full and not self._gone:
             self._taken = self._taken or asyncio.Event()
             self._taken.clear()
             await self._taken.wait()
@@ -167,7 +176,10 @@ class Inbox:
             self._heard = self._heard or asyncio.Event()
             self._heard.clear()
             await self._heard.wait()
-        frame = self._frames.popleft() if self._frames else None
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
+        self._size -= len(frame)
         _ring(self._taken)
         return frame
 

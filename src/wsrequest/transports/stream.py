@@ -179,7 +179,9 @@ async def _deliver(word: Posted, switchboard: Switchboard) -> tuple[int, str]:
             return 410, "The connection was opened with another session."
         await stream.room()  # the client sends one after the other: it waits, too
         return (204, "") if stream.put(word.frame) else (410, "The connection is over.")
-    if word.key.startswith(f"{switchboard.name}.") or isinstance(broker_of(), MemoryBroker):
+    process, separator, _ = word.key.partition(".")
+    alone = isinstance(broker_of(), MemoryBroker)
+    if not separator or process == switchboard.name or alone:
         return (
             410,
             "There is no such connection: it is over, or in a process that no broker of this project reaches.",
