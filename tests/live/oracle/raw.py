@@ -72,11 +72,12 @@ def raw_with(dice: Dice) -> None:
 
 
 def raw_key(dice: Dice) -> None:
-    """A row that gets another key."""
+    """A row that gets another key: one that nobody has, nor is given soon."""
     if (comment := dice.one(Comment.objects.all())) is not None:
+        greatest = max(Comment.objects.values_list("pk", flat=True))
         _execute(
             "UPDATE oracle_comment SET id = %s WHERE id = %s",
-            [comment.pk + 1_000_000, comment.pk],
+            [greatest + 1_000_000, comment.pk],
         )
 
 
