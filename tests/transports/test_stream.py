@@ -21,6 +21,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
+import wsrequest.transports.opening
 from tests.support.client import MSGPACK, SUBPROTOCOL, Peer
 from tests.support.redis_server import RedisServer
 from tests.support.server import ServerThread
@@ -321,14 +322,17 @@ async def test_with_another_session_they_end_the_connection(pair: tuple[Site, Si
         assert await Peer(wire).close_code() == 4202
 
 
-async def test_too_many_of_them_are_a_flood(pair: tuple[Site, Site]) -> None:
+async def test_too_many_of_them_are_a_flood(
+    pair: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody can make the client of another process wait."""
+    monkeypatch.setattr(wsrequest.transports.opening, "INBOX_FRAMES", 8)
     one, other = pair
     async with opening(one) as wire, AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=other.http, trust_env=False, verify=NO_TLS)
         )
-        gate = '{"url": "/stubborn/flood/"}'
+        gate = '{"url": "/agate/flood/"}'
         many = frame(wire, f"[{', '.join([gate] * 100)}]")
         code = asyncio.ensure_future(Peer(wire).close_code())
         async with asyncio.timeout(PATIENCE):
