@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
-from pytest_django.fixtures import Settings
+from django.test import override_settings
+from django.urls import get_resolver
 
-from tests.subscribe import urls
 from tests.support.database import database, tables
-from tests.support.fixtures import gate, new_gate, server
+from tests.support.fixtures import gate, new_gate
 from tests.support.server import ServerThread
 from wsrequest.client import Connection, SyncWebSocketTransport, WebSocketTransport, connect
 
-__all__ = ["database", "gate", "new_gate", "server", "tables"]
+__all__ = ["database", "gate", "new_gate", "tables"]
 
 #: Seconds that a test waits for what must come.
 PATIENCE = 60.0
 
 
-@pytest.fixture(autouse=True)
-def project(settings: Settings) -> None:
-    settings.ROOT_URLCONF = "tests.client.urls"
-    settings.WSREQUEST = {}
-    urls.state.clear()
-    urls.asked.clear()
+async def until(condition: Callable[[], object]) -> None:
+    """For what tells nobody that it has happened."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def project() -> Iterator[None]:
+    """A module has one server, and that one broker: with each change of the setting there would be a new one."""
+    topics = {"/thing/*": {"PRESENCE": True}, "/people/*": {"HISTORY_SIZE": 3}}
+    with override_settings(ROOT_URLCONF="tests.client.urls", WSREQUEST={"TOPICS": topics}):
+        yield
+
+
+@pytest.fixture(scope="module")
+def server(project: None, database: None) -> Iterator[ServerThread]:
+    get_resolver().url_patterns  # noqa: B018 (imported here: the first HTTP request would do it on the loop)
+    running = ServerThread().start()
+    yield running
+    running.stop()
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a thing or a board that no other test knows."""
+    return f"t{next(_numbers)}"
+
+
+@pytest.fixture
+def url(name: str) -> str:
+    return f"/thing/{name}/"
 
 
 class Threaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -11,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
 
 from tests.project.gates import gates
-from wsrequest import touch
+from wsrequest import depends_on, disconnect, live, publish, touch
 
 
 def _described(request: HttpRequest) -> dict[str, Any]:
@@ -157,6 +158,40 @@ def poke(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def say(request: HttpRequest) -> HttpResponse:
+    """Publish what is in the body, one event for each."""
+    for data in json.loads(request.body):
+        publish(request.GET["url"], data)
+    return HttpResponse()
+
+
+def tell(request: HttpRequest) -> HttpResponse:
+    request.websocket.notify("greeting", {"to": "you"})
+    return HttpResponse()
+
+
+def leave(request: HttpRequest) -> HttpResponse:
+    disconnect(request.GET["id"])
+    return HttpResponse()
+
+
+def connection_id(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.websocket.id)
+
+
+#: What the boards show, by name; in a process of its own, it begins anew with it.
+boards: dict[str, list[Any]] = {}
+
+
+def board(request: HttpRequest, name: str) -> HttpResponse:
+    """A list, which is live by what it says that it depends on."""
+    depends_on(f"board {name}")
+    if request.method == "POST":
+        boards.setdefault(name, []).extend(json.loads(request.body))
+        touch(f"board {name}")
+    return JsonResponse(boards.get(name, []), safe=False)
+
+
 urlpatterns = [
     re_path(r"^described/(?P<rest>.*)$", csrf_exempt(describe)),
     path("files/", csrf_exempt(files)),
@@ -175,5 +210,11 @@ urlpatterns = [
     path("raises/", fail),
     path("act/<name>/", csrf_exempt(act)),
     path("poke/", csrf_exempt(poke)),
-    path("", include("tests.subscribe.urls")),
+    path("say/", csrf_exempt(say)),
+    path("tell/", tell),
+    path("send-away/", leave),
+    path("connection/", connection_id),
+    path("not-live/", live(False)(connection_id)),
+    path("boards/<name>/", csrf_exempt(board)),
+    path("", include("tests.subscribe.people")),
 ]

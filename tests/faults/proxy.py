@@ -59,6 +59,7 @@ class Proxy:
                 left = None if self.allowance is None else self.allowance()
                 await asyncio.gather(self._pass(reader, back), self._pass(there, writer, left))
         finally:
+            writer.close()  # where nobody listens there, too
             self._tasks.discard(task)
 
     async def _pass(

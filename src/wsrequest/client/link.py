@@ -92,7 +92,7 @@ class Link:
                 while not self.is_ready:
                     await self._wait_for_connection()
         except TimeoutError:
-            if self._failure is not None:
+            if self._failure is not None and self._failure.kind is httpx.ConnectError:
                 raise self._failure.error() from None
             raise httpx.ConnectTimeout(
                 f"No connection to {self.target.url} in {timeout} seconds"
@@ -155,6 +155,7 @@ class Link:
                 await self._keeper
         for task in self._tasks:
             task.cancel()
+        self.state = "closed"
         self._fail(BYE)
 
     # --- connecting ---
@@ -209,6 +210,8 @@ class Link:
                 attempt = 0 if answered else attempt + 1
                 comeback = after_close(socket.close_code or 1006)
                 self._after(comeback, closed_by(socket).failure, connection, socket.close_code)
+                if comeback == "never":
+                    continue
                 pause = _pause(comeback, connection, attempt)
                 if comeback == "when asked":
                     self._asked.clear()
@@ -232,6 +235,7 @@ class Link:
         for turn in self._waiting:
             if not turn.done():
                 turn.set_exception(failure.error())
+        self._waiting.clear()
 
     def _after(
         self, comeback: Comeback, failure: Failure, connection: ClientConnection, code: int | None

@@ -194,6 +194,7 @@ class _Iterator(Exchange, Generic[T]):
         body = body_of(self._link.codec, said, said.headers.get("content-type", ""))
         request = httpx.Request("SUBSCRIBE", self._link.target.http + self.url)
         response = response_of(self._link, said, httpx.ByteStream(body))
+        response.read()
         response.request = request
         text = (
             f"{self.url} can't be watched"
