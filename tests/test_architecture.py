@@ -53,6 +53,7 @@ ROOMS = {
     "livequery": Room(4),
     "transports": Room(6),
     "client": Room(6, only=frozenset({"protocol", "errors"})),
+    "__main__": Room(7, only=frozenset({"client"})),  # the console's door
     "testing": Room(7),
     "checks": Room(7),
     "safety": Room(7, also=frozenset({"contrib"})),
@@ -80,6 +81,7 @@ OF_ALL_TRANSPORTS = frozenset(
         "wsrequest.transports.opening",
         "wsrequest.transports.scope",
         "wsrequest.transports.stream",
+        "wsrequest.transports.verbs",
     }
 )
 
