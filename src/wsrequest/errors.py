@@ -23,6 +23,7 @@
     │   ├── NotLive               501  ``live`` for a url that may not be
     │   ├── ViewFailed            500  an exception got past Django's own handling
     │   ├── TooManyLiveAudiences  503  past MAX_LIVE_AUDIENCES
+    │   ├── StreamTooLong         502  a stream past MAX_OUTBOX_BYTES, where it has to come in one piece
     │   ├── ShutDown              503  the server shut down before there was an answer
     │   ├── BrokerUnavailable     503  the broker that carries events does not answer
     │   └── TimedOut              504  no answer began within ``timeout`` or REQUEST_TIMEOUT
@@ -287,6 +288,26 @@ class TimedOut(ExchangeError):
     status = 504
     code = "timeout"
     sentence = "The request took longer than its timeout."
+
+
+class StreamTooLong(ExchangeError):
+    """A stream of more than ``limit`` bytes, over a transport that has to put it together before it can answer."""
+
+    status = 502
+    code = "stream_too_long"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"The answer is a stream of more than {self.limit} bytes; ask for its pieces by"
+            " `stream: true`, or for the whole over HTTP."
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {"limit": self.limit}
 
 
 class HandshakeRefused(WSRequestError):
