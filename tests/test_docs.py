@@ -167,7 +167,7 @@ class Reader:
         if with_package:
             (site / "asgi.py").write_text(PROJECT_ASGI)
             with (site / "settings.py").open("a") as settings:
-                settings.write('\nINSTALLED_APPS += ["wsrequest"]\n')
+                settings.write('\nINSTALLED_APPS.insert(0, "wsrequest")\n')
 
     def _run_block(self, language: str, text: str, lines: int) -> None:
         if language == "python":
@@ -208,9 +208,10 @@ class Reader:
 
     def _serve(self, text: str) -> None:
         (command,) = (line[2:] for line in text.splitlines() if line.startswith("$ "))
+        option = [] if "runserver" in command else ["--port"]
         with (self.folder / "server.log").open("w") as log:
             self._server = subprocess.Popen(
-                [*shlex.split(command), "--port", str(self._port)],
+                [*shlex.split(command), *option, str(self._port)],
                 cwd=self.folder,
                 env=self._env,
                 stdout=log,

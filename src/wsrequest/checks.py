@@ -10,16 +10,21 @@
 ``wsrequest.W001``  ATOMIC_REQUESTS with an asynchronous view: Django answers 500
 ``wsrequest.W002``  the cache for idempotency keys can't tell which of two requests came first
 ``wsrequest.W003``  it can't be seen by other processes (``check --deploy``)
+``wsrequest.W011``  ``manage.py runserver`` serves no WebSockets, as another app's comes first (while DEBUG is on)
+``wsrequest.W012``  asgi.py is Django's own, which knows no WebSockets
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
@@ -28,6 +33,7 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from django.core.management import find_commands
 
 from wsrequest.conf import LIVE_IGNORE, NAMES, get_settings, problems, unknown_keys
 from wsrequest.errors import ConfigurationError
@@ -180,6 +186,63 @@ def check_atomic_requests(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
         for view in each_view()
         if iscoroutinefunction(view) and alias not in getattr(view, "_non_atomic_requests", ())
     ]
+
+
+@register(Tags.staticfiles)
+def check_runserver(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W011. Only of Django's own: whoever has chosen another one knows what it serves."""
+    first = next((config.name for config in apps.get_app_configs() if _has_runserver(config)), None)
+    if not django_settings.DEBUG or first != "django.contrib.staticfiles":
+        return []
+    return [
+        CheckWarning(
+            f"manage.py runserver is that of {first!r}, a WSGI server: {_path()} answers 404 there.",
+            hint=f"Put 'wsrequest' before {first!r} in INSTALLED_APPS.",
+            id="wsrequest.W011",
+        )
+    ]
+
+
+def _has_runserver(config: AppConfig) -> bool:
+    return "runserver" in find_commands(str(Path(config.path, "management")))
+
+
+@register
+def check_asgi(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W012. The file is read, and not run."""
+    name = _asgi_module()
+    source = _source(name)
+    if "django.core.asgi" not in source or re.search(r"wsrequest|websocket", source, re.IGNORECASE):
+        return []
+    return [
+        CheckWarning(
+            f"{name} takes get_asgi_application() from django.core.asgi: {_path()} answers 404 there.",
+            hint="Import it from wsrequest.asgi.",
+            id="wsrequest.W012",
+        )
+    ]
+
+
+def _asgi_module() -> str:
+    """The module that ASGI_APPLICATION names; else the one that ``startproject`` makes beside WSGI_APPLICATION's."""
+    if asgi := getattr(django_settings, "ASGI_APPLICATION", None):
+        return str(asgi).rpartition(".")[0]
+    wsgi = getattr(django_settings, "WSGI_APPLICATION", None) or ""
+    package = wsgi.rpartition(".")[0].rpartition(".")[0]
+    return f"{package}.asgi" if package else ""
+
+
+def _source(module: str) -> str:
+    """Of a module that is not loaded for this; nothing where there is none."""
+    try:
+        spec = find_spec(module) if module else None
+        return Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    except (ImportError, ValueError, OSError):
+        return ""
+
+
+def _path() -> str:
+    return "/ws/" if problems() else get_settings().path
 
 
 def _name(view: Callable[..., Any]) -> str:
