@@ -187,7 +187,7 @@ async def test_a_cancelled_wait_for_the_first_answer(connection, gate: Gate, nam
     with pytest.raises(asyncio.CancelledError):
         await task
     await gate.cancelled.reached()
-    await until(lambda: not connection._link._exchanges)
+    await until(lambda: not connection._link.table.exchanges)
 
 
 async def test_closing_the_connection_ends_subscriptions_and_notices(server: ServerThread, url):
@@ -213,7 +213,7 @@ async def test_notices(connection):
 
 
 async def test_a_fault_of_the_client_is_logged(connection, caplog):
-    connection._link._put(connection._link.codec.encode(urls.state))
+    connection._link.table.put(connection._link.codec.encode(urls.state))
     await until(lambda: "The server refused a message of this client: 400" in caplog.text)
 
 

@@ -13,7 +13,7 @@ import httpx
 
 from wsrequest.client.connection import Connection, Notice
 from wsrequest.client.following import Event
-from wsrequest.client.options import Options
+from wsrequest.client.options import Options, Token
 from wsrequest.client.transport import WebSocketTransport
 
 T = TypeVar("T")
@@ -190,6 +190,14 @@ class SyncConnection:
     def notices(self) -> BlockingIterator[Notice]:
         """As :meth:`Connection.notices`, with ``with`` and ``for``."""
         return BlockingIterator(self._loop, self._connection.notices())
+
+    def authenticate(self, token: Token | None) -> None:
+        """As :meth:`Connection.authenticate`."""
+
+        async def there() -> None:
+            self._connection.authenticate(token)
+
+        self._loop.run(there())
 
     def close(self) -> None:
         self.http.close()

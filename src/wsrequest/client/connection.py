@@ -12,7 +12,7 @@ import httpx
 
 from wsrequest.client.following import Position
 from wsrequest.client.link import Link, State
-from wsrequest.client.options import Options, target
+from wsrequest.client.options import Options, Token, target
 from wsrequest.client.subscription import Live, Subscription
 from wsrequest.client.transport import WebSocketTransport
 
@@ -97,6 +97,10 @@ class Connection:
     def notices(self) -> Notices:
         """What the server says unasked, from now on."""
         return Notices(self._link)
+
+    def authenticate(self, token: Token | None) -> None:
+        """Another token, on this connection from now on, and on those that follow it; None for none."""
+        self._link.authenticate(token)
 
     async def aclose(self) -> None:
         """Requests that have no answer fail; subscriptions end."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jsonpatch
 from msgspec import UNSET
 
+from wsrequest.errors import InvalidMessage
 from wsrequest.protocol.client import data_of, state_of
 from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.messages import Begun, Said, Since
@@ -76,20 +77,23 @@ class Following:
 
     def hear(self, said: Said) -> list[Event]:
         """The events of a message, none or one. Raises Gap."""
-        assert self.position is not None
         name = said.event
-        assert name is not UNSET
+        if self.position is None or name is UNSET:
+            raise InvalidMessage
         if name in ("replace", "patch"):
             return [self._update(name, said)]
         data = data_of(self._codec, said)
-        if name == "join":
-            self.members[data["connection"]] = data
-        elif name == "leave":
+        if name in ("join", "leave"):
+            if not isinstance(data, dict) or "connection" not in data:
+                raise InvalidMessage
             self.members.pop(data["connection"], None)
+            if name == "join":
+                self.members[data["connection"]] = data
         elif name == "lost":
             self._is_lost = True
         else:
-            assert said.offset is not UNSET
+            if said.offset is UNSET:
+                raise InvalidMessage
             if said.offset <= self.position.offset:
                 return []  # heard on the connection before this one
             self.position = Position(self.position.epoch, said.offset)
@@ -104,7 +108,7 @@ class Following:
             data = data_of(self._codec, said)
             try:
                 self.state = jsonpatch.apply_patch(self.state, data)
-            except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+            except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError):
                 raise Gap from None
             return Event(name, data, self.position)
         if said.epoch is not UNSET and said.offset is not UNSET:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
-from itertools import count
+from dataclasses import replace
 from typing import Any, Literal
 
 import httpx
@@ -21,7 +20,8 @@ from websockets.exceptions import ConnectionClosed
 
 from wsrequest.client.dial import BYE, Failure, Refused, closed_by, dial
 from wsrequest.client.exchange import HARD_LIMIT, SOFT_LIMIT, Exchange
-from wsrequest.client.options import Target, back_off
+from wsrequest.client.options import Target, Token, back_off
+from wsrequest.client.table import Table
 from wsrequest.errors import InvalidMessage
 from wsrequest.protocol.client import ClientConnection, Comeback, Hello, after_close, data_of
 from wsrequest.protocol.messages import Said
@@ -29,9 +29,6 @@ from wsrequest.protocol.messages import Said
 logger = logging.getLogger("wsrequest.client")
 
 State = Literal["closed", "connecting", "open", "waiting"]
-
-#: Bytes that messages which wait together may have to go in one frame.
-_TOGETHER = 2**15
 
 
 class Link:
@@ -51,13 +48,8 @@ class Link:
         self.on_notice: list[Callable[[str, Any], None]] = []
         #: What wants a connection although it has no exchange at this moment.
         self.wants: set[object] = set()
-        self._exchanges: dict[int, Exchange] = {}
-        self._ids = count(1)
-        self._outbox: deque[Exchange | bytes] = deque()
-        self._filled = asyncio.Event()
-        self._moved = asyncio.Event()
+        self.table = Table()
         self._waiting: set[asyncio.Future[None]] = set()
-        self._places: deque[asyncio.Future[None]] = deque()
         self._asked = asyncio.Event()
         self._connection: ClientConnection | None = None
         self._failure: Failure | None = None
@@ -98,28 +90,11 @@ class Link:
                 f"No connection to {self.target.url} in {timeout} seconds"
             ) from None
 
-    async def place(self, timeout: float | None) -> None:  # noqa: ASYNC109
-        """Wait until one more request may be in flight."""
-        while not self._free():
-            turn = asyncio.get_running_loop().create_future()
-            self._places.append(turn)
-            try:
-                async with asyncio.timeout(timeout):
-                    await turn
-            except TimeoutError:
-                raise httpx.PoolTimeout(
-                    f"All requests that may be in flight at once were so for {timeout} seconds"
-                ) from None
-            finally:
-                if turn in self._places:
-                    self._places.remove(turn)
-        self._give_places()
-
     def start(self, exchange: Exchange) -> None:
         """Send it, now or as soon as there is a connection. Raises LocalProtocolError for what no frame takes."""
         self._check_open()
         self._check_size(exchange)
-        self._register(exchange)
+        self.table.add(exchange, send=self.is_ready)
         self._wake()
 
     def cancel(self, exchange: Exchange) -> None:
@@ -129,23 +104,10 @@ class Link:
         exchange.is_cancelled = True
         exchange.size = 0
         if exchange.is_sent and self._connection is not None:
-            self._put(self._connection.cancel(exchange.id))
+            self.table.put(self._connection.cancel(exchange.id))
+            self.table.moved.set()
         else:
-            self._forget(exchange)
-        self._moved.set()
-
-    def replace(self, exchange: Exchange, other: Exchange) -> None:
-        """What the server says by this id is for another one from now on."""
-        if self._exchanges.get(exchange.id) is exchange:
-            self._exchanges[exchange.id] = other
-
-    def drop(self, exchange: Exchange) -> None:
-        """The server has said its last word on it."""
-        self._forget(exchange)
-
-    def read_on(self) -> None:
-        """Something that waited was read."""
-        self._moved.set()
+            self.table.remove(exchange)
 
     async def aclose(self) -> None:
         self._is_closed = True
@@ -182,7 +144,7 @@ class Link:
             self._keeper = asyncio.create_task(self._keep(), name="wsrequest connection")
 
     def _is_wanted(self) -> bool:
-        return bool(self.stays or self._exchanges or self._waiting or self.wants)
+        return bool(self.stays or self.table.exchanges or self._waiting or self.wants)
 
     async def _keep(self) -> None:
         """Be connected whenever somebody wants that."""
@@ -213,7 +175,7 @@ class Link:
                 if comeback == "never":
                     continue
                 pause = _pause(comeback, connection, attempt)
-                if comeback == "when asked":
+                if comeback == "when asked" and not (self.table.exchanges or self._waiting):
                     self._asked.clear()
                     self.state = "closed"
                     await self._asked.wait()
@@ -226,8 +188,8 @@ class Link:
         self._fail(failure)
 
     def _fail(self, failure: Failure) -> None:
-        for exchange in tuple(self._exchanges.values()):
-            self._forget(exchange)
+        for exchange in self.table:
+            self.table.remove(exchange)
             exchange.fail(failure)
         for wanting in tuple(self.wants):
             if isinstance(wanting, Exchange):
@@ -248,11 +210,11 @@ class Link:
             return
         # The server finishes what it has begun before it leaves: what has no answer crossed its close.
         was_not_run = connection.goaway is not None and code == 4200
-        for exchange in tuple(self._exchanges.values()):
+        for exchange in self.table:
             if exchange.is_cancelled:
-                self._forget(exchange)
+                self.table.remove(exchange)
             elif exchange.is_sent and not exchange.may_be_sent_again(was_not_run=was_not_run):
-                self._forget(exchange)
+                self.table.remove(exchange)
                 exchange.fail(
                     Failure(
                         httpx.RemoteProtocolError,
@@ -266,10 +228,9 @@ class Link:
         """Until the socket is closed; says whether anything was answered."""
         clock = asyncio.get_running_loop().time
         self._connection, self.hello, self.state = connection, connection.hello, "open"
-        self._outbox.clear()
-        for exchange in sorted(self._exchanges.values(), key=lambda exchange: exchange.id):
-            del self._exchanges[exchange.id]
-            self._register(exchange)
+        assert connection.hello is not None
+        self.table.in_flight = connection.hello.limits.in_flight
+        self.table.begin_anew()
         for said in first:
             self._hear(said)
         helpers = [
@@ -279,7 +240,6 @@ class Link:
         for turn in self._waiting:
             if not turn.done():
                 turn.set_result(None)
-        self._give_places()
         heard = 0
         try:
             while True:
@@ -303,35 +263,16 @@ class Link:
         connection = self._connection
         assert connection is not None
         while True:
-            self._filled.clear()
-            while self._outbox:
+            self.table.filled.clear()
+            while self.table.outbox:
                 frame = connection.frame(
-                    self._together(connection), asyncio.get_running_loop().time()
+                    self.table.together(connection), asyncio.get_running_loop().time()
                 )
                 try:
                     await socket.send(frame)
                 except ConnectionClosed:
                     return
-            await self._filled.wait()
-
-    def _together(self, connection: ClientConnection) -> list[bytes]:
-        """What waits, as much of it as goes well into one frame."""
-        messages: list[bytes] = []
-        size = 0
-        while self._outbox and size < _TOGETHER:
-            waiting = self._outbox[0]
-            message = waiting
-            if isinstance(message, Exchange):
-                message = connection.ask(message.asked(message.id))
-            if messages and size + len(message) > _TOGETHER:
-                break
-            if isinstance(waiting, Exchange):
-                waiting.is_sent = True
-                waiting.tries += 1
-            self._outbox.popleft()
-            messages.append(message)
-            size += len(message)
-        return messages
+            await self.table.filled.wait()
 
     async def _watch(self, socket: Socket) -> None:
         """Ping a server that would hear nothing otherwise; leave one that says nothing."""
@@ -345,12 +286,12 @@ class Link:
             if connection.is_dead(clock()):
                 socket.transport.abort()
             elif (due := connection.due()) is not None and clock() >= due:
-                self._put(connection.ping(clock()))
+                self.table.put(connection.ping(clock()))
 
     async def _room(self, connection: ClientConnection) -> None:
         """Read no further while a stream that nobody reads is all there is to read."""
-        while any(exchange.size > SOFT_LIMIT for exchange in self._exchanges.values()):
-            for exchange in tuple(self._exchanges.values()):
+        while any(exchange.size > SOFT_LIMIT for exchange in self.table):
+            for exchange in self.table:
                 if exchange.size > HARD_LIMIT and not exchange.is_cancelled:
                     self.cancel(exchange)
                     exchange.fail(
@@ -359,11 +300,11 @@ class Link:
                             f"{HARD_LIMIT} bytes of this stream were not read while others used the connection",
                         )
                     )
-            if len(self._exchanges) > 1 or self._waiting or self._places:
+            if not self.table.has_one_only or self._waiting:
                 return
             self._is_paused = True
-            self._moved.clear()
-            await self._moved.wait()
+            self.table.moved.clear()
+            await self.table.moved.wait()
             self._is_paused = False
             connection.heard(asyncio.get_running_loop().time())
 
@@ -371,7 +312,7 @@ class Link:
         if said.id is UNSET or said.id is None:
             self._hear_of_connection(said)
             return
-        exchange = self._exchanges.get(said.id) if isinstance(said.id, int) else None
+        exchange = self.table.exchanges.get(said.id) if isinstance(said.id, int) else None
         if exchange is None:
             return
         if exchange.is_cancelled:
@@ -385,15 +326,16 @@ class Link:
                 exchange.hear(said)
             except InvalidMessage:
                 text = "The server's answer is not what it says that it is"
-                self._forget(exchange)
+                self.table.remove(exchange)
                 exchange.fail(Failure(httpx.RemoteProtocolError, text))
         if exchange.is_over:
-            self._forget(exchange)
-        self._give_places()
+            self.table.remove(exchange)
+        self.table.give_places()
 
     def _hear_of_connection(self, said: Said) -> None:
         if said.control == "expiring":
-            self._spawn(self._renew_token())
+            if callable(self.target.token):
+                self._spawn(self._send_token())
         elif said.event is not UNSET:
             data = data_of(self.codec, said)
             for tell in self.on_notice:
@@ -410,9 +352,14 @@ class Link:
         data = data_of(self.codec, said) if said.data is not UNSET else None
         return isinstance(data, dict) and data.get("code") == "going_away"
 
-    async def _renew_token(self) -> None:
+    def authenticate(self, token: Token | None) -> None:
+        """Another token, on this connection and on the next ones."""
+        self.target = replace(self.target, token=token)
+        self._spawn(self._send_token())
+
+    async def _send_token(self) -> None:
         connection = self._connection
-        if not callable(self.target.token) or connection is None:
+        if connection is None:
             return
         try:
             token = await self.target.current_token()
@@ -420,28 +367,7 @@ class Link:
             logger.exception("There is no new token: the connection goes on without one")
             return
         if connection is self._connection:
-            self._put(connection.authenticate(next(self._ids), token))
-
-    # --- the table ---
-
-    def _register(self, exchange: Exchange) -> None:
-        exchange.id = next(self._ids)
-        exchange.is_sent = False
-        self._exchanges[exchange.id] = exchange
-        if self.is_ready:
-            self._put(exchange)
-        self._moved.set()
-
-    def _forget(self, exchange: Exchange) -> None:
-        self._exchanges.pop(exchange.id, None)
-        with contextlib.suppress(ValueError):
-            self._outbox.remove(exchange)
-        self._moved.set()
-        self._give_places()
-
-    def _put(self, message: Exchange | bytes) -> None:
-        self._outbox.append(message)
-        self._filled.set()
+            self.table.put(connection.authenticate(self.table.new_id(), token))
 
     def _check_size(self, exchange: Exchange) -> None:
         most = self.hello.limits.message_bytes if self.hello is not None else None
@@ -449,20 +375,6 @@ class Link:
             raise httpx.LocalProtocolError(
                 f"This request takes {size} bytes as a message, and the server reads {most} at most: send it over HTTP"
             )
-
-    def _free(self) -> int:
-        """How many more may be in flight."""
-        most = self.hello.limits.in_flight if self.hello is not None else None
-        if most is None:
-            return len(self._places) + 1
-        return max(0, most - sum(exchange.is_running for exchange in self._exchanges.values()))
-
-    def _give_places(self) -> None:
-        """Wake as many as may go on; each of them looks again, in the same step in which it starts."""
-        for turn in tuple(self._places)[: self._free()]:
-            self._places.remove(turn)
-            if not turn.done():
-                turn.set_result(None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -148,7 +148,7 @@ class _Iterator(Exchange, Generic[T]):
             self._link.wants.add(self)
             try:
                 await self._link.ready(None)
-                await self._link.place(None)
+                await self._link.table.place(None)
                 self._link.start(self)
             except BaseException as error:
                 if not self.is_over:
@@ -173,7 +173,7 @@ class _Iterator(Exchange, Generic[T]):
     def _leave(self) -> None:
         """The present id is left to the server's last word on it."""
         leaving = _Leaving(self)
-        self._link.replace(self, leaving)
+        self._link.table.replace(self, leaving)
         self._link.cancel(leaving)
 
     def _subscribe(self) -> None:
@@ -181,7 +181,7 @@ class _Iterator(Exchange, Generic[T]):
         self._link.start(self)
 
     def _try_later(self, said: Said) -> None:
-        self._link.drop(self)
+        self._link.table.remove(self)
         try:
             wanted = float(said.headers.get("retry-after", 0))
         except ValueError:

@@ -54,8 +54,8 @@ class WebSocketTransport(httpx.AsyncBaseTransport):
         self._link.bring(_cookies(request))
         fields = self._fields(request, await request.aread(), times.get("read"))
         await self._link.ready(times.get("connect"))
-        await self._link.place(times.get("pool"))
-        exchange = HTTPExchange(self._link.codec, fields, self._link.read_on)
+        await self._link.table.place(times.get("pool"))
+        exchange = HTTPExchange(self._link.codec, fields, self._link.table.moved.set)
         self._link.start(exchange)
         try:
             head = await self._head(exchange, times.get("read"))

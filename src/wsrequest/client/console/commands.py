@@ -13,7 +13,7 @@ HELP = """\
   LIVE /api/things/                 what a url answers, and each newer answer
   CANCEL /api/things/               end a subscription; without a url, all of them
   HEADER Accept-Language: de        a header of all requests from now on; without a value, it is dropped
-  TOKEN abc                         a token of all requests from now on; without one, it is dropped
+  TOKEN abc                         another token for the connection; without one, it has none
   HELP, QUIT"""
 
 #: Words that are no methods.

@@ -85,14 +85,14 @@ class Console:
 
     def _set(self, command: Command) -> None:
         if command.verb == "TOKEN":
-            name, value = "authorization", f"JWT {command.rest}" if command.rest else ""
-        else:
-            try:
-                name, value = header(command.rest)
-            except NoCommand as error:
-                self._printer.fault(str(error))
-                self._status = USAGE
-                return
+            self.connection.authenticate(command.rest or None)
+            return
+        try:
+            name, value = header(command.rest)
+        except NoCommand as error:
+            self._printer.fault(str(error))
+            self._status = USAGE
+            return
         if value:
             self._headers[name] = value
         else:
