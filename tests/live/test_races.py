@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model, login
+from django.contrib.sessions.models import Session
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from pytest_django.fixtures import Settings
 
-from tests.live.test_live import Client
+from tests.live.test_live import Client, on_thread
 from tests.project.models import Note
-from tests.subscribe.test_permission import token
+from tests.subscribe.test_permission import ORIGIN, token
+from tests.subscribe.test_subscribe import pulled
 from tests.support.memory import connection
-from wsrequest import atouch
+from wsrequest import apublish, atouch
 
 #: What the views know that no database does.
 state: dict[str, Any] = {}
@@ -52,7 +55,35 @@ async def work() -> None:
     await sync_to_async(connections.close_all)()
 
 
-urlpatterns = [path("news/", news), path("value/", value), path("counted/", counted)]
+def me(request: HttpRequest) -> JsonResponse:
+    """Whoever the session names, and how many notes there are."""
+    return JsonResponse({"name": request.user.get_username(), "notes": Note.objects.count()})
+
+
+def enter(request: HttpRequest) -> HttpResponse:
+    login(request, get_user_model().objects.get(username="ada"))
+    return HttpResponse(status=204)
+
+
+def themed(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"theme": request.COOKIES.get("theme")})
+
+
+def choose(request: HttpRequest, theme: str) -> HttpResponse:
+    response = HttpResponse(status=204)
+    response.set_cookie("theme", theme)
+    return response
+
+
+urlpatterns = [
+    path("news/", news),
+    path("value/", value),
+    path("counted/", counted),
+    path("me/", me),
+    path("enter/", enter),
+    path("themed/", themed),
+    path("choose/<theme>/", choose),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +136,57 @@ async def test_a_worker_that_a_run_has_begun_writes_as_any_other(
         await client.until(1, {"count": there + 2})
         await state["worker"]
         await Note.objects.filter(slug__in=("first", "later")).adelete()
+
+
+async def request(client: Client, number: int, url: str) -> None:
+    """Whose answer is 204; what else comes is the client's."""
+    client.peer.transport.push({"id": number, "method": "POST", "url": url})
+    while True:
+        frame = await client.peer.transport.pull()
+        for said in frame if isinstance(frame, list) else [frame]:
+            if said["id"] == number:
+                assert said["status"] == 204, said
+                return
+            client.take(said)
+
+
+async def test_the_same_user_logs_in_again_whose_session_was_ended_elsewhere(
+    database: None,
+) -> None:
+    await on_thread(Note.objects.all().delete)
+    async with connection(headers=ORIGIN) as peer:
+        client = Client(peer)
+        await request(client, 10, "/enter/")
+        assert await client.subscribe(1, "/me/") == {"name": "ada", "notes": 0}
+        await on_thread(Session.objects.all().delete)
+        await on_thread(Note.objects.create, slug="a")
+        await client.until(1, {"name": "", "notes": 1})
+        await request(client, 11, "/enter/")
+        await client.until(1, {"name": "ada", "notes": 1})
+
+
+async def test_an_event_for_a_user_who_logs_in_again(database: None) -> None:
+    async with connection(headers=ORIGIN) as peer:
+        client = Client(peer)
+        await request(client, 10, "/enter/")
+        peer.transport.push({"id": 1, "method": "SUBSCRIBE", "url": "/me/"})
+        await pulled(peer, 1)
+        await on_thread(Session.objects.all().delete)
+        await atouch("/me/")  # its GET shows that it is nobody's
+        (replaced,) = await pulled(peer, 1)
+        assert replaced["data"]["name"] == ""
+        await request(client, 11, "/enter/")
+        await apublish("/me/", "hers", to=await on_thread(get_user_model().objects.get))
+        (event,) = await pulled(peer, 1)
+        assert event["data"] == "hers"
+
+
+async def test_a_cookie_that_the_answer_depends_on() -> None:
+    async with connection(headers=ORIGIN) as peer:
+        client = Client(peer)
+        await client.subscribe(1, "/themed/")
+        await client.subscribe(2, "/news/")
+        for theme in ("dark", "light"):
+            await request(client, 10, f"/choose/{theme}/")
+            await client.until(1, {"theme": theme})
+        assert client.revs == {1: 2, 2: 0}

@@ -201,8 +201,8 @@ async def test_rows_whose_keys_may_be_secrets_are_counted() -> None:
 
 
 async def test_own_answers_of_each_user() -> None:
-    cookies = ((b"host", b"testserver"), (b"cookie", b"sessionid=of-another"))
-    async with connection() as first, connection(beside=first, headers=cookies) as second:
+    bearing = ((b"host", b"testserver"), (b"authorization", b"JWT of-another"))
+    async with connection() as first, connection(beside=first, headers=bearing) as second:
         for peer in (first, second):
             await live(peer, "/who/")
         (process,) = await facts()

@@ -81,8 +81,8 @@ class CookieJar:
         sent.sort(key=lambda pair: -len(pair[0]))
         return "; ".join(pair for _, pair in sent)
 
-    def update(self, cookies: SimpleCookie) -> None:
-        """Take over what a response set; a past expiry deletes."""
+    def update(self, cookies: SimpleCookie) -> bool:
+        """Take over what a response set; a past expiry deletes. Returns whether any cookie has another value now."""
         now = time.time()
         said, kept = self._set.copy(), self._cookies.copy()
         for name, morsel in cookies.items():
@@ -95,11 +95,13 @@ class CookieJar:
             kept[name, path] = _Cookie(
                 morsel.coded_value, bool(morsel["secure"]), _expires(morsel, now)
             )
+        former = {(name, cookie.value) for (name, _), cookie in self._cookies.items()}
         self._cookies = {key: cookie for key, cookie in kept.items() if cookie.expires > now}
         while len(said) > MOST_SET:
             del said[next(iter(said))]
         self._set = said
         self._cache()
+        return former != {(name, cookie.value) for (name, _), cookie in self._cookies.items()}
 
     def set_since_handshake(self) -> list[Morsel[str]]:
         """What responses have set, for each cookie the last word, deletions too: as it would be set now, so that a

@@ -135,6 +135,12 @@ class Queries:
         if watcher in self._of:
             self._due(self._of[watcher])
 
+    def moved(self, watcher: Watcher) -> None:
+        """Its credentials have changed: by these it may belong to another audience."""
+        query = self._of.get(watcher)
+        if query is not None and query.members[watcher].bearing != watcher.bearing():
+            self._place(query, watcher, watcher.look(0, rerun=True), query.varies)
+
     # The queries.
 
     def _is_there(self, query: Query) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from http.cookies import SimpleCookie
 from typing import Any, Protocol
 
 from msgspec import UNSET
 
 from wsrequest import log
 from wsrequest.errors import Cancelled, ShutDown, TimedOut, ViewFailed, WSRequestError
-from wsrequest.lifecycle.cookies import CookieJar
 from wsrequest.lifecycle.identity import Identity
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.lifecycle.response import Reply, text_data
@@ -24,7 +24,6 @@ class Owner(Protocol):
 
     connection: Connection
     outbox: Outbox
-    jar: CookieJar
     observer: Observer | None
 
     def answered(self, exchange: Exchange, message: bytes) -> None:
@@ -35,6 +34,9 @@ class Owner(Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """The exchange holds no thread and no resource any more: its place is free."""
+
+    def take_cookies(self, cookies: SimpleCookie) -> None:
+        """A response has set these."""
 
     def learn(self, era: int, identity: Identity, status: int) -> None:
         """This is what a request has shown that bore the connection's own credentials, as of this era."""
@@ -84,10 +86,10 @@ class Exchange:
     def limit(self, seconds: float | None) -> None:
         """Answer 504 unless there is an answer within so many seconds, or the message's own ``timeout``."""
         own = None if self.message.timeout is None else self.message.timeout / 1000
-        loop = asyncio.get_running_loop()
         if own is not None and (seconds is None or own <= seconds):
-            self._timer = loop.call_later(own, self._give_up, TimedOut())
+            self._timer = asyncio.get_running_loop().call_later(own, self._give_up, TimedOut())
         elif seconds is not None:
+            loop = asyncio.get_running_loop()
             self._timer = loop.call_later(seconds, self._take_too_long, seconds)
 
     def cancel(self) -> None:
@@ -134,7 +136,7 @@ class Exchange:
     def _learn(self, reply: Reply) -> None:
         """What the connection is to know of a response, even of one that comes too late for the client."""
         if reply.set_cookies is not None:
-            self._session.jar.update(reply.set_cookies)
+            self._session.take_cookies(reply.set_cookies)
         if reply.identity is UNSET and reply.status != 401:
             return  # it shows nothing
         message = self.message

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import secrets
+from http.cookies import SimpleCookie
 from math import ceil
 from typing import Any
 
@@ -248,8 +249,6 @@ class Session:
             else:
                 self.outbox.put(event)
 
-    # Called by the writer.
-
     def written(self) -> None:
         """There is more room: something may begin, or be over."""
         self._backlog.begin()
@@ -283,8 +282,7 @@ class Session:
         if exchange is not None and self._over:
             exchange.shut_down()
         elif exchange is not None:
-            if message.timeout is not None or self._settings.request_timeout is not None:
-                exchange.limit(self._settings.request_timeout)
+            exchange.limit(self._settings.request_timeout)
             self._backlog.add(exchange)
 
     def start(self, exchange: Exchange) -> None:
@@ -325,8 +323,6 @@ class Session:
             return
         said = spliced(Raw(data), self.connection.codec)
         self.outbox.put(self.connection.send_notice(event, said))
-
-    # Who it is.
 
     def _is_now(self, who: Who) -> bool:
         """The connection is this user's; False where it is one too many of his."""
@@ -391,6 +387,11 @@ class Session:
         """The exchange holds no thread and no resource any more: its place is free."""
         self._backlog.finished(exchange)
         self._close_if_done()
+
+    def take_cookies(self, cookies: SimpleCookie) -> None:
+        """A response has set these: subscriptions may be answered otherwise by now."""
+        if self.jar.update(cookies) and self._subscriptions is not None:
+            self._subscriptions.cookies_changed()
 
     def learn(self, era: int, identity: Identity, status: int) -> None:
         """This is what a request has shown that bore the connection's own credentials, as of this era."""

@@ -39,7 +39,6 @@ class Subscription(Exchange):
         "_asking",
         "_doubts",
         "_failure",
-        "_following",
         "_in_doubt",
         "_keeper",
         "_learning",
@@ -48,6 +47,7 @@ class Subscription(Exchange):
         "_was_slow",
         "asking",
         "attendance",
+        "following",
         "is_named",
         "updates",
     )
@@ -64,7 +64,7 @@ class Subscription(Exchange):
         self._keeper = keeper
         #: The GET by which the url is asked, now and later.
         self.asking = asking
-        self._following: Following | None = None
+        self.following: Following | None = None
         #: Whether its view has named the topic: for another user it may name another one.
         self.is_named = False
         self._renaming = False
@@ -118,7 +118,7 @@ class Subscription(Exchange):
             return
         self._leave_topic()
         codec, outbox = self._session.connection.codec, self._session.outbox
-        self._following = Following(self, self.message.id, codec, outbox, topic)
+        self.following = Following(self, self.message.id, codec, outbox, topic)
         self.attendance = self._attendance(topic)
         if self.attendance is not None and self.message.presence:
             await self.attendance.prepare()
@@ -132,7 +132,7 @@ class Subscription(Exchange):
 
     def _move(self, topic: Topic) -> None:
         """The view names a topic for the connection's present user."""
-        following, hub = self._following, self._keeper.hub
+        following, hub = self.following, self._keeper.hub
         if following is None or following.topic is topic or not self._renaming:
             hub.leave(topic)
             return
@@ -144,7 +144,7 @@ class Subscription(Exchange):
             self.attendance.move(topic, hub.presence(topic), wants=self.message.presence)
 
     def respond(self, reply: Reply) -> None:
-        following = self._following
+        following = self.following
         if self._failure is not None:
             self.fail(self._failure)
         elif self._ended or following is None or not 200 <= reply.status < 300:
@@ -258,25 +258,25 @@ class Subscription(Exchange):
             self._in_doubt = True
             if self.updates is not None:
                 self.updates.leave()
-            if self._following is not None:
-                self._following.pause()
+            if self.following is not None:
+                self.following.pause()
             self._want(Wanted.PERMISSION)
 
     def judge(self, reply: Reply) -> bool:
         """What the url has answered by now: whether the subscription goes on."""
-        if self._ended or self._following is None or self.message.id is None:
+        if self._ended or self.following is None or self.message.id is None:
             return False
         if reply.is_stream:
             self._cut_short(NotWatchable())
             return False
         if 200 <= reply.status < 300:
             user = self.user_of(reply)
-            if self.is_named and user != self._following.user and not self._renaming:
+            if self.is_named and user != self.following.user and not self._renaming:
                 self.ask_again()
                 return True
-            self._following.user = user
+            self.following.user = user
             if self.attendance is not None:
-                self.attendance.is_now(self._following.user)
+                self.attendance.is_now(self.following.user)
             return True
         self._end(
             self._session.connection.send_ended(
@@ -297,7 +297,7 @@ class Subscription(Exchange):
 
     def _go_on(self) -> None:
         """Let events flow, or see to what is in the way."""
-        following = self._following
+        following = self.following
         if following is None or not following.live or self._asking is not None:
             return
         if self._wanted or self._session.outbox.full:
@@ -312,7 +312,7 @@ class Subscription(Exchange):
 
     async def _ask(self) -> None:
         """Ask the url until nothing more is wanted; then let events flow, as soon as there is room."""
-        following = self._following
+        following = self.following
         assert following is not None
         while True:
             if self._wanted is not Wanted.PERMISSION:
@@ -326,7 +326,7 @@ class Subscription(Exchange):
         self._asking = None
 
     async def _ask_once(self) -> None:
-        following = self._following
+        following = self.following
         assert following is not None
         wanted, doubts = self._wanted, self._doubts
         self._wanted = Wanted.NOTHING
@@ -394,7 +394,7 @@ class Subscription(Exchange):
         if self.attendance is not None:
             self.attendance.leave()
             self.attendance = None
-        if self._following is not None:
-            self._following.leave()
-            self._keeper.hub.leave(self._following.topic)
-            self._following = None
+        if self.following is not None:
+            self.following.leave()
+            self._keeper.hub.leave(self.following.topic)
+            self.following = None

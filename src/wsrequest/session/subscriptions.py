@@ -100,6 +100,15 @@ class Subscriptions:
         for subscription in tuple(self._members):
             subscription.ask_again()
 
+    def cookies_changed(self) -> None:
+        """The connection has other cookies. Who it is may be what it was: logged in again, say, after a session that
+        was ended elsewhere."""
+        for subscription in tuple(self._members):
+            if subscription.updates is not None:
+                subscription.updates.moved()
+            elif (following := subscription.following) and following.user != self.identity:
+                subscription.ask_again()
+
     def step_out(self) -> None:
         """The connection is about to go: others are not to see it there any more."""
         for subscription in self._members:

@@ -80,6 +80,7 @@ class Updates:
                 return NotLive()
             answer = Answer(reply, look.call.codec)
             answer = self._queries.enter(self, look, reply.varies, answer)
+            self.moved()  # where the credentials have changed meanwhile
         except TooManyLiveAudiences as error:
             return error
         finally:
@@ -107,6 +108,10 @@ class Updates:
         """What the url answers has changed."""
         self._is_due = True
         self._queries.due(self)
+
+    def moved(self) -> None:
+        """The connection has other credentials by now."""
+        self._queries.moved(self)
 
     # What the client holds.
 
