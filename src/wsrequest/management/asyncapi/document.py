@@ -24,8 +24,6 @@ from wsrequest.push.marks import mark_of
 from wsrequest.push.naming import Topic
 from wsrequest.push.topics import options_of
 
-ID = {"$ref": f"{PREFIX}ws.Id"}
-
 
 @dataclass
 class Channel:
@@ -133,7 +131,7 @@ def _describe(channel: Channel, document: dict[str, Any]) -> None:
         "subscribe": {"name": "subscribe", "payload": {"$ref": f"{PREFIX}ws.Subscribe"}},
         "state": _state_message(channel),
         "refusal": {"$ref": "#/components/messages/response"},
-        "replace": _event_message("replace", channel.state, position=False),
+        "replace": _event_message("replace", channel.state, "ws.Replace"),
     }
     for event, schema in channel.events.items():
         messages[f"event.{re.sub(r'[^A-Za-z0-9_.-]', '_', event)}"] = _event_message(event, schema)
@@ -173,32 +171,21 @@ def _parameters(address: str) -> dict[str, Any]:
 
 
 def _state_message(channel: Channel) -> dict[str, Any]:
-    subscribed = {
-        "type": "object",
-        "required": ["id", "subscription"],
-        "properties": {"data": channel.state, "subscription": {"$ref": f"{PREFIX}ws.Subscribed"}},
-    }
-    return {
-        "name": "state",
-        "summary": "What a GET answers; events follow.",
-        "payload": {"allOf": [{"$ref": f"{PREFIX}ws.Response"}, subscribed]},
-    }
+    subscription = {"$ref": f"{PREFIX}ws.Subscribed"}
+    own = {"data": channel.state, "subscription": subscription}
+    payload = _more_of("ws.Response", own, ["id", "subscription"])
+    return {"name": "state", "summary": "What a GET answers; events follow.", "payload": payload}
 
 
-def _event_message(event: str, data: Any, *, position: bool = True) -> dict[str, Any]:
-    number = {"type": "integer", "minimum": 0}
-    if position:
-        more: dict[str, Any] = {"offset": number, "skip": number}
-    else:
-        more = {"rev": number, "epoch": {"type": "string"}, "offset": number}
-    return {
-        "name": event,
-        "payload": {
-            "type": "object",
-            "required": ["id", "event", "data"],
-            "properties": {"id": ID, "event": {"enum": [event]}, "data": data, **more},
-        },
-    }
+def _event_message(event: str, data: Any, base: str = "ws.Event") -> dict[str, Any]:
+    return {"name": event, "payload": _more_of(base, {"event": {"enum": [event]}, "data": data})}
+
+
+def _more_of(base: str, properties: dict[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+    more: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        more["required"] = list(required)
+    return {"allOf": [{"$ref": PREFIX + base}, more]}
 
 
 # --- what holds for the whole project ------------------------------------------------------------

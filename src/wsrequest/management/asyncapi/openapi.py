@@ -83,13 +83,23 @@ def _read(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise CommandError(f"--openapi: {error}") from error
-    try:
-        document = json.loads(text) if path.suffix == ".json" else yaml_module().safe_load(text)
-    except ValueError as error:
-        raise CommandError(f"--openapi: {path} is not JSON: {error}") from error
+    document = _loaded(path, text)
     if not isinstance(document, dict) or "paths" not in document:
         raise CommandError(f"--openapi: {path} is no OpenAPI document: it has no paths.")
     return document
+
+
+def _loaded(path: Path, text: str) -> Any:
+    if path.suffix == ".json":
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise CommandError(f"--openapi: {path} is not JSON: {error}") from error
+    yaml = yaml_module()
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CommandError(f"--openapi: {path} is not YAML: {error}") from error
 
 
 def yaml_module() -> Any:
