@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.demo.server import DemoServer
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"title": "Nothing much", "language": "python", "code": "x = 1\n"}
 ADAS = 3  # a seeded snippet that belongs to somebody else
 

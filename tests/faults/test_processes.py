@@ -18,7 +18,7 @@ from tests.support.client import connect
 from tests.support.redis_server import RedisServer
 from tests.support.server import ServerProcess
 
-pytestmark = pytest.mark.timeout(1_200 if LONG else 180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200 if LONG else 180)]
 
 #: Seconds within which subscribers are to know that something may be lost.
 TOLD_WITHIN = 5.0

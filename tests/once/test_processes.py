@@ -15,6 +15,8 @@ from tests.once.support import BOTH, ask, is_replay, opened, post, without_mark
 from tests.support.redis_server import RedisServer
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 20
 _numbers = count()
 

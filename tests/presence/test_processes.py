@@ -18,6 +18,8 @@ from tests.support.server import ServerProcess
 from wsrequest import apresence, presence
 from wsrequest.errors import BrokerUnavailable
 
+pytestmark = pytest.mark.slow
+
 #: Seconds: a third of it is what the loop of a server may be held up for without anybody noticing.
 LEASE = 3.0
 

@@ -35,7 +35,7 @@ ON_SQLITE, ON_POSTGRESQL = STEPS * 3 // 10, STEPS // 5
 #: In which a planted mistake is found: mostly it takes less than 30.
 SOON = 600
 
-pytestmark = pytest.mark.timeout(240 + STEPS)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + STEPS)]
 
 #: Of :mod:`tests.live.oracle.planted`; those after the first three where there is time for more.
 MISTAKES = (

@@ -19,6 +19,8 @@ from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Broker, Position, Retention
 from wsrequest.push.brokers.redis import RedisBroker
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "/orders/42/"
 KEPT = Retention(size=100, ttl=300)
 BOTH = ["interrupted", "resumed"]

@@ -15,6 +15,8 @@ from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Position, Retention
 from wsrequest.push.brokers.postgres import PostgresBroker, ear, hearing, wires
 
+pytestmark = pytest.mark.slow
+
 KEEP = Retention(size=100, ttl=60)
 ONCE = ["interrupted", "resumed"]
 

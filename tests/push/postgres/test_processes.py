@@ -17,6 +17,8 @@ from tests.push.postgres.server import PostgresServer
 from tests.support.client import Peer, connect
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def both(
