@@ -253,10 +253,15 @@ def _owned(
     return response
 
 
+def response_of(request: HttpRequest) -> HttpResponseBase | None:
+    """What the whole chain has answered; None where it has not yet."""
+    return request.__dict__.get(_RESPONSE)
+
+
 def _abandon(handler: BaseHandler, request: HttpRequest) -> None:
     """End a request whose response nobody will hear of: its files, its database connections. A hop can't be stopped, so
     the response may be there already, and closed."""
-    response = request.__dict__.get(_RESPONSE)
+    response = response_of(request)
     if response is None:
         request.close()
         if request.__dict__.get(_STARTED):

@@ -64,7 +64,7 @@ async def arun_inline(request: HttpRequest) -> HttpResponseBase:
 
 def _respond(request: HttpRequest) -> HttpResponseBase:
     once = once_of(request)
-    with _transactions_kept(), once or nullcontext():
+    with transactions_kept(), once or nullcontext():
         response = sync_handler().respond(request)
         if not response.streaming:
             response.close()
@@ -76,7 +76,7 @@ def _respond(request: HttpRequest) -> HttpResponseBase:
 async def _arespond(request: HttpRequest) -> HttpResponseBase:
     if not view_is_async(request.path_info):
         return await hop(_respond, request)
-    kept = _transactions_kept()
+    kept = transactions_kept()
     await hop(kept.__enter__)
     once = once_of(request)
     try:
@@ -91,7 +91,7 @@ async def _arespond(request: HttpRequest) -> HttpResponseBase:
 
 
 @contextmanager
-def _transactions_kept() -> Iterator[None]:
+def transactions_kept() -> Iterator[None]:
     """Keep the caller's transactions (a TestCase's, say) from the signals of the request.
 
     Until Django 6, ``close_old_connections`` closes a connection that is in a transaction. Django's test client takes
@@ -186,7 +186,7 @@ def _once(close: Callable[[], None], run: Callable[..., None]) -> Callable[[], N
 
 
 def _close_keeping_transactions(close: Callable[[], None]) -> None:
-    with _transactions_kept():
+    with transactions_kept():
         close()
 
 
