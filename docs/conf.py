@@ -41,7 +41,7 @@ nitpick_ignore_regex = [
     # What the functions that send events take; their docstrings say it.
     (
         r"py:class",
-        r"(Url|User|Everyone|Touchable|wsrequest\.push\.naming\.Topic|wsrequest\.livequery\.opting\.Live)",
+        r"(Url|User|Everyone|Touchable|wsrequest\.push\.(naming\.Topic|emitting\.Emits)|wsrequest\.livequery\.opting\.Live)",
     ),
 ]
 
