@@ -114,9 +114,9 @@ class InvalidField(MessageError):
         return {"field": self.field}
 
 
-class _PastLimit(MessageError):
-    def __init__(self, limit: int, id: int | str | None = None) -> None:
-        super().__init__(id)
+class _PastLimit(WSRequestError):
+    def __init__(self, limit: int, *id: int | str | None) -> None:
+        super().__init__(*id)
         self.limit = limit
 
     def __str__(self) -> str:
@@ -126,21 +126,21 @@ class _PastLimit(MessageError):
         return {"limit": self.limit}
 
 
-class TooDeep(_PastLimit):
+class TooDeep(_PastLimit, MessageError):
     """Nested deeper than ``limit``; the message itself counts as 1."""
 
     code = "too_deep"
     sentence = "The message is nested deeper than {limit} levels."
 
 
-class TooManyKeys(_PastLimit):
+class TooManyKeys(_PastLimit, MessageError):
     """An object in the message has more than ``limit`` keys."""
 
     code = "too_many_keys"
     sentence = "An object in the message has more than {limit} keys."
 
 
-class MessageTooLarge(_PastLimit):
+class MessageTooLarge(_PastLimit, MessageError):
     """The frame has more than ``limit`` bytes."""
 
     status = 413
@@ -163,28 +163,26 @@ class DuplicateId(MessageError):
         return {"id": self.duplicate}
 
 
-class RateLimited(MessageError):
+class _Later(MessageError):
+    def __init__(self, retry_after: int, id: int | str | None = None) -> None:
+        super().__init__(id)
+        self.retry_after = retry_after
+
+
+class RateLimited(_Later):
     """More messages than MESSAGES_PER_SECOND, and MESSAGE_BURST is used up."""
 
     status = 429
     code = "rate_limited"
     sentence = "Too many messages; wait for the seconds in retry-after."
 
-    def __init__(self, retry_after: int, id: int | str | None = None) -> None:
-        super().__init__(id)
-        self.retry_after = retry_after
 
-
-class GoingAway(MessageError):
+class GoingAway(_Later):
     """This server shuts down and starts no request any more."""
 
     status = 503
     code = "going_away"
     sentence = "This server is shutting down; connect again and repeat the request."
-
-    def __init__(self, retry_after: int, id: int | str | None = None) -> None:
-        super().__init__(id)
-        self.retry_after = retry_after
 
 
 class ExchangeError(WSRequestError):
@@ -242,9 +240,7 @@ class TooManyLiveAudiences(ExchangeError):
 
     status = 503
     code = "too_many_live_audiences"
-    sentence = (
-        "The server keeps as many answers live as it may; subscribe without live, or try again."
-    )
+    sentence = "As many answers are kept live as may be; subscribe without live, or try again."
     retry_after = 10
 
 
@@ -290,24 +286,15 @@ class TimedOut(ExchangeError):
     sentence = "The request took longer than its timeout."
 
 
-class StreamTooLong(ExchangeError):
+class StreamTooLong(_PastLimit, ExchangeError):
     """A stream of more than ``limit`` bytes, over a transport that has to put it together before it can answer."""
 
     status = 502
     code = "stream_too_long"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.limit = limit
-
-    def __str__(self) -> str:
-        return (
-            f"The answer is a stream of more than {self.limit} bytes; ask for its pieces by"
-            " `stream: true`, or for the whole over HTTP."
-        )
-
-    def facts(self) -> dict[str, Any]:
-        return {"limit": self.limit}
+    sentence = (
+        "The answer is a stream of more than {limit} bytes; ask for its pieces by `stream: true`,"
+        " or for the whole over HTTP."
+    )
 
 
 class HandshakeRefused(WSRequestError):
