@@ -51,3 +51,8 @@ def own_host() -> str:
         if "*" not in host:
             return host.removeprefix(".")
     return "localhost"
+
+
+def path_below_prefix(path: str, root_path: str) -> str:
+    """The path without the script prefix, as Django's own ASGI handler takes it off."""
+    return path.removeprefix(django_settings.FORCE_SCRIPT_NAME or root_path)

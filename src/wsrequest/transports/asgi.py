@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from django.core.handlers.asgi import ASGIHandler
 
 from wsrequest.conf import get_settings
+from wsrequest.lifecycle.trust import path_below_prefix
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.transports.opening import loop_ends
 from wsrequest.transports.scope import Receive, Scope, Send, accept, handshake_of
@@ -50,7 +51,7 @@ def _stream(scope: Scope) -> Callable[[Handshake, Receive, Send], Awaitable[None
     if not settings.event_stream or scope["method"] != "POST":
         return None
     place = settings.path.rstrip("/")
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = path_below_prefix(scope["path"], scope.get("root_path", ""))
     return {f"{place}/{EVENTS}": serve_events, f"{place}/{MESSAGES}": serve_messages}.get(path)
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import HandshakeRefused, PathUnknown
 from wsrequest.lifecycle.runner import PoolRunner, worker_pool
+from wsrequest.lifecycle.trust import path_below_prefix
 from wsrequest.lifecycle.views import any_view_is_async
 from wsrequest.metrics import metrics_in_force
 from wsrequest.protocol.handshake import Handshake
@@ -59,7 +60,7 @@ async def open_session(
     runner = await _runner_here()
     settings, session = get_settings(), None
     try:
-        if path is not None and handshake.path.removeprefix(handshake.root_path) != path:
+        if path is not None and path_below_prefix(handshake.path, handshake.root_path) != path:
             raise PathUnknown
         session = Session(
             handshake, transport, runner, settings if heartbeats else _without_heartbeats(settings)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from tests.support.framed import over_http2
 from tests.transports.shared.carrier import Carrier, Refused, Site, Wire
 
 APPLICATION = "tests.transports.shared.site.asgi:application"
+
+NO_BACK_PRESSURE = "it takes whatever it is given, and keeps what its peer does not read"
 
 
 @asynccontextmanager
@@ -62,18 +66,41 @@ def at(port: int) -> tuple[str, str]:
     return "--bind", f"127.0.0.1:{port}"
 
 
+@asynccontextmanager
+async def open_over_http2(
+    site: Site,
+    *,
+    subprotocol: str | None,
+    origin: str | None,
+    headers: Mapping[str, str],
+    path: str,
+) -> AsyncIterator[Wire]:
+    sent = dict(headers) if origin is None else {**headers, "Origin": origin}
+    async with over_http2(site.port, path, subprotocol, sent) as wire:
+        yield wire
+
+
+HYPERCORN = Carrier(
+    name="hypercorn",
+    title="hypercorn",
+    command=lambda port: (
+        *("-m", "hypercorn", *at(port), "--log-level", "warning"),
+        *("--graceful-timeout", "30", APPLICATION),
+    ),
+    open=open_websocket,
+    listens=False,  # its worker hears of the end when it has begun
+)
+
 CARRIERS = (
     of_uvicorn("uvicorn", "uvicorn (websockets)", "--ws", "websockets-sansio"),
     of_uvicorn("uvicorn-wsproto", "uvicorn (wsproto)", "--ws", "wsproto"),
-    Carrier(
-        name="hypercorn",
-        title="hypercorn",
-        command=lambda port: (
-            *("-m", "hypercorn", *at(port), "--log-level", "warning"),
-            *("--graceful-timeout", "30", APPLICATION),
-        ),
-        open=open_websocket,
-        listens=False,  # its worker hears of the end when it has begun
+    HYPERCORN,
+    replace(
+        HYPERCORN,
+        name="hypercorn-http2",
+        title="hypercorn, HTTP/2",
+        open=open_over_http2,
+        lacks={"back-pressure": NO_BACK_PRESSURE},
     ),
     Carrier(
         name="daphne",
@@ -85,7 +112,7 @@ CARRIERS = (
         open=open_websocket,
         lacks={
             "status": "it can't answer a handshake by HTTP: the connection is opened, and closed at once",
-            "back-pressure": "it takes whatever it is given, and keeps what its peer does not read",
+            "back-pressure": NO_BACK_PRESSURE,
             "large": "its WebSocket library sends no more than 1 MiB in a frame: the connection is closed (4105)",
         },
         complains=("autobahn.exception.PayloadExceededError",),
