@@ -316,9 +316,8 @@ class Link:
         if exchange is None:
             return
         if exchange.is_cancelled:
-            exchange.is_over = said.end or (said.status is not UNSET and not said.more)
-            if exchange.is_over and said.subscription is not UNSET:
-                exchange.is_over = False  # it had begun before the server heard of the cancel
+            if _is_last(said):
+                self.table.remove(exchange)
         elif self._is_too_late(said):
             exchange.is_sent = False  # it was not run: the next connection takes it
         else:
@@ -328,7 +327,7 @@ class Link:
                 text = "The server's answer is not what it says that it is"
                 self.table.remove(exchange)
                 exchange.fail(Failure(httpx.RemoteProtocolError, text))
-        if exchange.is_over:
+        if exchange.is_over and not exchange.is_cancelled:
             self.table.remove(exchange)
         self.table.give_places()
 
@@ -380,6 +379,12 @@ class Link:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_last(said: Said) -> bool:
+    """Whether the server says nothing more of it. (A subscription may have begun before it heard of the cancel.)"""
+    has_ended = said.status is not UNSET and not said.more and said.subscription is UNSET
+    return said.end or has_ended
 
 
 def _pause(comeback: Comeback, connection: ClientConnection, attempt: int) -> float:

@@ -12,7 +12,8 @@ HELP = """\
   SUBSCRIBE /api/things/            the events of a url
   LIVE /api/things/                 what a url answers, and each newer answer
   CANCEL /api/things/               end a subscription; without a url, all of them
-  HEADER Accept-Language: de        a header of all requests from now on; without a value, it is dropped
+  HEADER Accept-Language: de        a header of all requests from now on; without a value, it is dropped;
+                                    without anything, those that are set are shown
   TOKEN abc                         another token for the connection; without one, it has none
   HELP, QUIT"""
 

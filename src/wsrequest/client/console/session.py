@@ -87,16 +87,16 @@ class Console:
         if command.verb == "TOKEN":
             self.connection.authenticate(command.rest or None)
             return
-        try:
-            name, value = header(command.rest)
-        except NoCommand as error:
-            self._printer.fault(str(error))
-            self._status = USAGE
-            return
-        if value:
+        if command.rest:
+            try:
+                name, value = header(command.rest)
+            except NoCommand as error:
+                self._printer.fault(str(error))
+                self._status = USAGE
+                return
             self._headers[name] = value
-        else:
-            self._headers.pop(name, None)
+        self._headers = {name: value for name, value in self._headers.items() if value}
+        self._printer.say("\n".join(f"{name}: {value}" for name, value in self._headers.items()))
 
     async def _request(self, command: Command) -> None:
         headers = dict(self._headers)
@@ -162,6 +162,7 @@ class Console:
         for each, task in tuple(self.followed.items()):
             if url in ("", each):
                 task.cancel()
+                self._printer.say(f"No longer following {each}")
 
     def _note(self, status: int) -> None:
         if status >= 400 and self._status == FINE:

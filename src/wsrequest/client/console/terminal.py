@@ -15,11 +15,9 @@ from prompt_toolkit import PromptSession, print_formatted_text
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.formatted_text import FormattedText, PygmentsTokens
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.patch_stdout import patch_stdout
-from prompt_toolkit.styles import Style, merge_styles, style_from_pygments_cls
+from prompt_toolkit.styles import Style
 from pygments import lex
 from pygments.lexers.data import JsonLexer
-from pygments.styles import get_style_by_name
 
 from wsrequest.client.console.commands import METHODS, WORDS, NoCommand, parse
 from wsrequest.client.console.printing import data_of, readable
@@ -29,22 +27,22 @@ from wsrequest.client.options import Options
 #: Characters of an answer that are shown.
 MOST_SHOWN = 20_000
 
-STYLE = merge_styles(
-    [
-        style_from_pygments_cls(get_style_by_name("default")),
-        Style.from_dict(
-            {
-                "good": "ansigreen bold",
-                "moved": "ansicyan bold",
-                "bad": "ansired bold",
-                "event": "ansimagenta bold",
-                "dim": "ansibrightblack",
-                "bottom-toolbar": "noreverse ansibrightblack",
-                "bottom-toolbar.open": "ansigreen",
-                "bottom-toolbar.lost": "ansired bold",
-            }
-        ),
-    ]
+#: The terminal's own colours, so that they can be read on any ground.
+STYLE = Style.from_dict(
+    {
+        "good": "ansigreen bold",
+        "moved": "ansicyan bold",
+        "bad": "ansired bold",
+        "event": "ansimagenta bold",
+        "dim": "ansibrightblack",
+        "bottom-toolbar": "noreverse ansibrightblack",
+        "bottom-toolbar.open": "ansigreen",
+        "bottom-toolbar.lost": "ansired bold",
+        "pygments.name.tag": "ansiblue",
+        "pygments.literal.string": "ansigreen",
+        "pygments.literal.number": "ansicyan",
+        "pygments.keyword.constant": "ansimagenta",
+    }
 )
 
 
@@ -93,8 +91,8 @@ class Pretty:
             self._print([("", _shortened(data.rstrip("\n")))])
             return
         text = _safe(_shortened(json.dumps(data, indent=2, ensure_ascii=False)))
-        tokens = [(kind, value) for kind, value in lex(text, JsonLexer(ensurenl=False))]
-        print_formatted_text(PygmentsTokens(tokens), style=STYLE)
+        tokens = list(lex(text, JsonLexer()))
+        print_formatted_text(PygmentsTokens(tokens), style=STYLE, end="")
 
     def _print(self, line: list[tuple[str, str]]) -> None:
         safe = [(style, _safe(text)) for style, text in line]
@@ -112,9 +110,8 @@ async def run_terminal(url: str, options: Options, *, with_headers: bool) -> int
         return FAILED
     listening = asyncio.create_task(console.listen())
     try:
-        with patch_stdout(raw=True):
-            printer.say("HELP lists what there is; Ctrl+D leaves.")
-            await _prompt(console, printer, url)
+        printer.say("HELP lists what there is; Ctrl+D leaves.")
+        await _prompt(console, printer, url)
     finally:
         listening.cancel()
         await console.close()
