@@ -27,6 +27,19 @@ PUBLIC = {
         "touch",
     ],
     "wsrequest.asgi": ["get_asgi_application"],
+    "wsrequest.client": [
+        "Connection",
+        "Event",
+        "Live",
+        "Notice",
+        "Position",
+        "Subscription",
+        "SyncConnection",
+        "SyncWebSocketTransport",
+        "WebSocketTransport",
+        "connect",
+        "connect_sync",
+    ],
     "wsrequest.signals": ["connection_closed", "connection_opened"],
 }
 
