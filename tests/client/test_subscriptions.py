@@ -237,5 +237,9 @@ def test_without_a_loop(server: ServerThread, url, name):
         with connection.notices() as notices:
             connection.http.get("/tell/")
             assert next(iter(notices)).event == "greeting"
+    with connect_sync(server.ws) as connection:
+        connection.authenticate("abc")
+        while "authorization" not in connection.http.get("/described/").json()["headers"]:
+            pass
     with pytest.raises(httpx.ConnectError):
         connect_sync(server.ws.replace("/ws/", "/elsewhere/")).__enter__()

@@ -135,6 +135,56 @@ async def test_a_websocket_that_speaks_something_else():
                 await client.get("/hello/")
 
 
+async def test_a_server_that_forgets_how_to_speak():
+    from websockets.asyncio.server import serve
+
+    async def babble(socket: Any) -> None:
+        hello = {"connection": "c", "limits": {"in_flight": None}}
+        await socket.send(json.dumps({"control": "hello", "data": hello}))
+        await socket.recv()
+        await socket.send("?")
+        await socket.wait_closed()
+
+    spoken: Any = ["wsrequest.v1.json"]
+    async with serve(babble, "127.0.0.1", 0, subprotocols=spoken) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with new(f"ws://127.0.0.1:{port}/") as client:
+            with pytest.raises(httpx.RemoteProtocolError, match="1002: This is no message"):
+                await client.post("/hello/")
+
+
+async def test_an_answer_that_is_not_what_it_says():
+    from websockets.asyncio.server import serve
+
+    async def lie(socket: Any) -> None:
+        await socket.send(json.dumps({"control": "hello", "data": {"connection": "c"}}))
+        for number in (1, 2):
+            await socket.recv()
+            head = {"id": number, "status": 200, "headers": {"x-euro": "\u20ac"}, "more": True}
+            cookies = {"odd;name": {"value": "1"}}
+            await socket.send(json.dumps(head | {"cookies": cookies}))
+            await socket.send(json.dumps({"id": number, "chunk": "?", "encoding": "base64"}))
+        await socket.wait_closed()
+
+    spoken: Any = ["wsrequest.v1.json"]
+    async with serve(lie, "127.0.0.1", 0, subprotocols=spoken) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with new(f"ws://127.0.0.1:{port}/") as client:
+            for _ in range(2):
+                async with client.stream("GET", "/hello/") as response:
+                    assert "set-cookie" not in response.headers
+                    with pytest.raises(httpx.RemoteProtocolError, match="not what it says"):
+                        await response.aread()
+
+
+async def test_a_connection_that_comes_back_when_it_is_asked(server, settings: Settings):
+    settings.WSREQUEST = {"IDLE_ANONYMOUS_TIMEOUT": 0.2}
+    async with connect(server.ws) as connection:
+        before = connection.id
+        await until(lambda: connection.state == "closed")
+        assert (await connection.http.get("/connection/")).text != before
+
+
 async def test_a_token_that_can_t_be_got(server):
     def broken() -> str:
         raise LookupError("no key")

@@ -136,7 +136,9 @@ def test_a_token_is_offered_as_the_server_reads_it(token):
     assert token_among((first, second)) == token
 
 
-def test_no_token():
+def test_a_token_and_none():
+    offered = subprotocols(CODECS["json"], "abc")
+    assert offered == ["wsrequest.v1.json", "wsrequest.token.YWJj"]
     assert subprotocols(CODECS["msgpack"], None) == ["wsrequest.v1.msgpack"]
 
 
