@@ -94,40 +94,34 @@ export function useLive<T = unknown>(ws: WSRequest, url: string | null, options:
 
 export interface RequestView<T> extends LiveView<T> {
   loading: boolean;
+  /** Ask again; until there is an answer, `data` stays what it is. */
   reload: () => void;
 }
 
 interface Settled<T> extends LiveView<T> {
-  of: object; // the question that it answers
+  of: string; // the question that it answers
+  round: number;
 }
 
-/** What a GET of the url answers, once; `reload` asks again. What nobody waits for any more is cancelled. */
+/** What a GET of the url answers, once. What nobody waits for any more is cancelled. `null` asks for nothing. */
 export function useRequest<T = unknown>(ws: WSRequest, url: string | null, options: RequestOptions = {}): RequestView<T> {
   const [round, setRound] = useState(0);
   const [settled, settle] = useState<Settled<T>>();
-  const key = JSON.stringify(options);
-  // eslint-disable-next-line react-hooks/exhaustive-deps -- the key says what the options say
-  const question = useMemo(() => ({}), [ws, url, key, round]);
+  const question = JSON.stringify([url, options]);
   useEffect(() => {
     if (url === null) return;
-    const { signal, abort } = withAbort();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const show = (view: LiveView<T>) => signal.aborted || settle({ ...view, of: question, round });
     ws.get<T>(url, undefined, { ...options, signal }).then(
-      (data) => signal.aborted || settle({ of: question, data, error: undefined }),
-      (error: Error) => signal.aborted || settle({ of: question, data: undefined, error }),
+      (data) => show({ data, error: undefined }),
+      (error: Error) => show({ data: undefined, error }),
     );
-    return abort;
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- the question is made of all of them
-  }, [question]);
-  const answered = settled?.of === question;
-  return {
-    data: settled?.data,
-    error: answered ? settled.error : undefined,
-    loading: url !== null && !answered,
-    reload: useCallback(() => setRound((round) => round + 1), []),
-  };
-}
-
-function withAbort() {
-  const controller = new AbortController();
-  return { signal: controller.signal, abort: () => controller.abort() };
+    return () => controller.abort();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the question has the url and the options in it
+  }, [ws, question, round]);
+  const same = settled?.of === question ? settled : undefined;
+  const loading = url !== null && same?.round !== round;
+  const reload = useCallback(() => setRound((last) => last + 1), []);
+  return { data: same?.data, error: loading ? undefined : same?.error, loading, reload };
 }

@@ -80,7 +80,7 @@ class SharedSocket implements SocketLike {
     if ("open" in news) {
       this.readyState = 1;
       this.protocol = news.open;
-      this.onopen?.();
+      this.onopen?.({});
     } else if ("text" in news) this.onmessage?.({ data: news.text });
     else this.#closed(news.close.code, news.close.reason);
   }
@@ -93,7 +93,7 @@ class SharedSocket implements SocketLike {
     own.onopen = () => {
       this.readyState = 1;
       this.protocol = own.protocol;
-      this.onopen?.();
+      this.onopen?.({});
     };
     own.onmessage = ({ data }) => this.onmessage?.({ data });
     own.onclose = ({ code, reason }) => {
