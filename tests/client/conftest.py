@@ -93,7 +93,11 @@ class Threaded:
 NewClient = Callable[..., Awaitable[Any]]
 
 
-@pytest.fixture(params=["http", "socket", "msgpack", "sync"])
+#: The ways over the socket.
+SOCKETS = ("socket", "msgpack", "sync")
+
+
+@pytest.fixture(params=["http", *SOCKETS])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -113,6 +117,8 @@ async def new_client(kind: str, server: ServerThread) -> AsyncIterator[NewClient
                 transport: httpx.AsyncBaseTransport = httpx.ASGITransport(
                     server.application, raise_app_exceptions=False
                 )
+            elif kind == "uvicorn":
+                transport = httpx.AsyncHTTPTransport()
             else:
                 codec: Any = "json" if kind == "socket" else kind
                 transport = WebSocketTransport(server.ws, codec=codec)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.client.conftest import NewClient
+from tests.client.conftest import SOCKETS, NewClient
 from tests.client.urls import BODIES
 from tests.project.gates import Gate
 
@@ -346,9 +346,8 @@ async def test_a_login_holds(client):
 # --- timeouts and many at once ---
 
 
+@pytest.mark.parametrize("kind", ["uvicorn", *SOCKETS])  # ASGITransport knows no timeouts
 async def test_an_answer_that_does_not_come_in_time(client, gate: Gate, kind):
-    if kind == "http":
-        pytest.skip("ASGITransport knows no timeouts")
     with pytest.raises(httpx.ReadTimeout) as caught:
         await client.get(f"/agate/{gate.name}/", timeout=0.05)
     assert caught.value.request.url.path == f"/agate/{gate.name}/"
@@ -368,8 +367,7 @@ async def test_many_at_once(client):
     assert answers == [f"n={number}" for number in range(100)]
 
 
+@pytest.mark.parametrize("kind", ["uvicorn", *SOCKETS])  # ASGITransport takes every url
 async def test_other_schemes_are_refused(client, kind):
-    if kind == "http":
-        pytest.skip("ASGITransport takes every url")
     with pytest.raises(httpx.UnsupportedProtocol):
         await client.get("ftp://127.0.0.1/")
