@@ -17,7 +17,7 @@ they work, but a broker on the network holds it up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -257,7 +257,17 @@ def _dismissal(target: Any, code: Any) -> Sending:
     return Sending(broker_of(), None, encoded(Dismissed(code, user, connection)))
 
 
+#: Whoever wants to know, in tests, what is said: called before the commit.
+listeners: list[Callable[[Sequence[Sending]], None]] = []
+
+
+def _tell_listeners(sendings: Sequence[Sending]) -> None:
+    for listener in tuple(listeners):
+        listener(sendings)
+
+
 def _send(sendings: Sequence[Sending], using: str, *, on_commit: bool) -> None:
+    _tell_listeners(sendings)
     if on_commit and _sent_with_transaction(sendings, using):
         return
     for sending in sendings:
@@ -265,6 +275,7 @@ def _send(sendings: Sequence[Sending], using: str, *, on_commit: bool) -> None:
 
 
 async def _asend(sendings: Sequence[Sending], using: str, *, on_commit: bool) -> None:
+    _tell_listeners(sendings)
     if on_commit:
         if _sent_with_transaction(sendings, using):
             return

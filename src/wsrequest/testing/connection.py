@@ -31,6 +31,9 @@ CODEC = CODECS["json"]
 #: Messages that wait to be looked at, of one exchange and of notices: those before them are dropped.
 MOST = 10_000
 
+#: Parts of a stream that nobody has read, from which on the server has to wait, as with any client that does not read.
+MOST_PARTS = 64
+
 #: Turns of the loop that pass between what is heard and what is done about it, at most.
 TURNS = 20
 
@@ -57,6 +60,9 @@ class _Memory:
 
     def __init__(self, hear: Callable[[str | bytes], None], closed: Callable[[int], None]) -> None:
         self.frames: asyncio.Queue[str | None] = asyncio.Queue()
+        #: Whether the client reads.
+        self.room = asyncio.Event()
+        self.room.set()
         self._hear = hear
         self._closed = closed
 
@@ -68,6 +74,7 @@ class _Memory:
 
     async def send(self, frame: str | bytes) -> None:
         self._hear(frame)
+        await self.room.wait()
 
     async def close(self, code: int) -> None:
         self._closed(code)
@@ -82,6 +89,8 @@ class Exchange:
         self.news = asyncio.Event()
         #: Nothing more will be said.
         self.over = False
+        #: Its answer is a stream that somebody reads.
+        self.is_read = False
         #: The run that its answer comes from.
         self.record: Record | None = None
 
@@ -119,12 +128,16 @@ class Connection:
         """Go away, and wait for what the server does about it."""
         if self._serving is not None:
             self._transport.frames.put_nowait(None)
+            for exchange in self._exchanges.values():
+                exchange.is_read = False
+            self._look_for_room()
             await asyncio.wait([self._serving])
         for exchange in tuple(self._exchanges.values()):
             self._end(exchange)
 
     async def ask(self, message: dict[str, Any]) -> tuple[Exchange, Said]:
         """Send a request under a new id, and wait for the first that is said of it. Raises :class:`Closed`."""
+        self._check_room()
         exchange = Exchange(next(self._ids))
         self._exchanges[exchange.id] = exchange
         self._send({"id": exchange.id, **message})
@@ -138,13 +151,35 @@ class Connection:
         while not exchange.said:
             if exchange.over:
                 return None
+            if not exchange.is_read:
+                self._check_room()
             exchange.news.clear()
             await exchange.news.wait()
-        return exchange.said.popleft()
+        said = exchange.said.popleft()
+        self._look_for_room()
+        return said
 
     def cancel(self, exchange: Exchange) -> None:
         if not exchange.over:
             self._send({"cancel": exchange.id})
+        if exchange.is_read:  # by nobody any more
+            exchange.is_read = False
+            exchange.said.clear()
+            self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        if any(each.is_read and len(each.said) >= MOST_PARTS for each in self._exchanges.values()):
+            self._transport.room.clear()
+            for exchange in self._exchanges.values():
+                exchange.news.set()  # who waits for it would wait for ever
+        else:
+            self._transport.room.set()
+
+    def _check_room(self) -> None:
+        if not self._transport.room.is_set():
+            raise AssertionError(
+                "A stream waits to be read: read the response to its end, or close it, before anything else is asked."
+            )
 
     def cancel_soon(self, exchange: Exchange) -> None:
         """:meth:`cancel`, called on any thread."""
@@ -181,10 +216,12 @@ class Connection:
             exchange = self._exchanges.get(said.id) if isinstance(said.id, int) else None
             if exchange is not None:
                 exchange.said.append(said)
+                exchange.is_read = exchange.is_read or said.more
                 subscribed = said.subscription is not UNSET or said.event is not UNSET
                 if not (said.more or subscribed or said.chunk is not UNSET):
                     self._end(exchange)
                 exchange.news.set()
+                self._look_for_room()
             elif said.event is not UNSET:
                 self.notices.append(Notice(said.event, data_of(CODEC, said)))
 
@@ -210,6 +247,7 @@ class Connection:
                 await asyncio.sleep(0)
             else:
                 turns = 0
+                self._check_room()
                 await asyncio.sleep(0.001)
 
     def _is_idle(self) -> bool:

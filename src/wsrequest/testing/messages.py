@@ -10,8 +10,10 @@ from typing import Any
 from django.utils.http import urlencode
 
 from wsrequest.conf import get_settings
+from wsrequest.lifecycle.trust import connection_only_headers
 from wsrequest.protocol.client import subprotocols
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.protocol.messages import HeaderRules
 from wsrequest.testing.connection import CODEC
 
 #: What a message can say of itself, beside what every request has.
@@ -59,6 +61,7 @@ def handshake_for(
 
 
 def message_for(
+    defaults: Mapping[str, Any],
     method: str,
     path: str,
     data: Any,
@@ -71,7 +74,8 @@ def message_for(
     if query_params:
         path = f"{path}{'&' if '?' in path else '?'}{urlencode(query_params, doseq=True)}"
     message: dict[str, Any] = {"method": method, "url": path}
-    named = {name.lower(): value for name, value in (headers or {}).items()}
+    named = _usual_headers(defaults)
+    named.update({name.lower(): value for name, value in (headers or {}).items()})
     for key, value in extra.items():
         if key in FIELDS:
             if value is not None:
@@ -83,6 +87,8 @@ def message_for(
                 f"{key!r}: a message has headers (HTTP_...), and {', '.join(sorted(FIELDS))}. What is a fact of"
                 " the connection is said to the client's constructor."
             )
+    if "token" in message:
+        named.pop("authorization", None)
     if content_type is not None:
         named["content-type"] = content_type
     if data is not None:
@@ -90,6 +96,13 @@ def message_for(
     if named:
         message["headers"] = named
     return message
+
+
+def _usual_headers(defaults: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the client that a message may bear, too."""
+    rules = HeaderRules(connection_only_headers(get_settings().handshake_headers))
+    headers = {_header(key): str(value) for key, value in defaults.items() if key[:5] == "HTTP_"}
+    return {name: value for name, value in headers.items() if rules.problem(name, value) is None}
 
 
 def _body(data: Any, content_type: str) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class _Facts:
     """What Django's test client adds to a response."""
 
     client: Any
+    #: Of a redirect.
+    url: str
     #: The message that was answered.
     request: dict[str, Any]
     #: The request that the view has seen; None where none came to be.
@@ -85,6 +87,8 @@ def response_for(said: Said, message: dict[str, Any], record: Record | None, str
         del response["content-type"]
     for name, value in said.headers.items():
         response[name] = value
+    if (location := said.headers.get("location")) is not None:
+        response.url = location
     response.request = message
     response.public_cookies = said.cookies
     _remember(response, record)

@@ -14,7 +14,6 @@ import queue
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
@@ -140,6 +139,9 @@ class AroundTest:
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = 0
+        # Asynchronous views do not come by the pool for what is synchronous around them.
+        self._kept = transactions_kept()
+        self._keeping = self._run(self._kept.__enter__)
 
     def enter(self) -> None:
         """As :meth:`BesideTest.enter`."""
@@ -148,24 +150,34 @@ class AroundTest:
     def leave(self) -> None:
         self._held -= 1
 
+    async def ready(self) -> None:
+        """Wait until views may run."""
+        await asyncio.shield(self._keeping)
+
     async def finish(self) -> None:
         """Do what is left to do; the last one out hears no broker any more."""
-        if not self._held:
-            _around.pop(self.loop, None)
+        if not self._held and _around.pop(self.loop, None) is not None:
             await close_switchboard(self.runner)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+            await self._run(self.give_back)
+        if self._tasks:  # of a stream that goes on there will be others
+            await asyncio.wait(set(self._tasks))
+
+    def give_back(self) -> None:
+        """The connections that were in a transaction are the test's alone again. On any thread."""
+        if self._keeping.done() and not self._keeping.cancelled():
+            self._kept.__exit__(None, None, None)
 
     def _put(self, job: Callable[[], None]) -> None:
-        self.loop.call_soon_threadsafe(self._start, job)
+        self.loop.call_soon_threadsafe(self._run, job)
 
-    def _start(self, job: Callable[[], None]) -> None:
+    def _run(self, job: Callable[[], Any]) -> asyncio.Task[None]:
         task = self.loop.create_task(_hop(job), context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
-async def _hop(job: Callable[[], None]) -> None:
+async def _hop(job: Callable[[], Any]) -> None:
     await sync_to_async(job, thread_sensitive=True)()
 
 
@@ -180,7 +192,7 @@ async def _end(runner: RecordingRunner) -> None:
 
 
 _beside = threading.local()
-_around: WeakKeyDictionary[asyncio.AbstractEventLoop, AroundTest] = WeakKeyDictionary()
+_around: dict[asyncio.AbstractEventLoop, AroundTest] = {}
 
 
 def stage_beside_test() -> BesideTest:
@@ -196,5 +208,12 @@ def stage_around_test() -> AroundTest:
     loop = asyncio.get_running_loop()
     stage = _around.get(loop)
     if stage is None:
+        forget_ended_loops()
         stage = _around[loop] = AroundTest()
     return stage
+
+
+def forget_ended_loops() -> None:
+    """Give back what tests have held that did not close their connections before their loop ended."""
+    for loop in [loop for loop in _around if loop.is_closed()]:
+        _around.pop(loop).give_back()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.utils.module_loading import import_string
 
@@ -14,6 +16,8 @@ DEFAULT = "default"
 
 _brokers: dict[str, Broker] = {}
 _making = threading.Lock()
+#: The last one makes all brokers; where there is none, they are as configured.
+_factories: list[Callable[[], Broker]] = []
 
 
 def broker_of(alias: str = DEFAULT) -> Broker:
@@ -27,10 +31,24 @@ def broker_of(alias: str = DEFAULT) -> Broker:
     return broker
 
 
+@contextmanager
+def made_by(factory: Callable[[], Broker]) -> Iterator[None]:
+    """Have all brokers of this process made by ``factory``, whatever is configured: for tests."""
+    _factories.append(factory)
+    _forget()
+    try:
+        yield
+    finally:
+        _factories.remove(factory)
+        _forget()
+
+
 def _made(alias: str) -> Broker:
     configured = get_settings().brokers.get(alias)
     if configured is None:
         raise ConfigurationError(f"WSREQUEST['BROKERS'] has no {alias!r}.")
+    if _factories:
+        return _factories[-1]()
     try:
         broker = import_string(configured["BACKEND"])(**configured.get("OPTIONS", {}))
     except (ImportError, TypeError, ValueError) as error:
