@@ -173,7 +173,7 @@ def test_it_serves_all_and_starts_again_when_a_file_changes(run, project):
     )  # asgi.py is as startproject makes it; this server does without
     assert "unapplied migration(s)" in printed
     assert f"Starting development server at http://127.0.0.1:{server.port}/" in printed
-    assert re.search(r"WebSockets at ws://127\.0\.0\.1:\d+/ws/, by uvicorn [\d.]+\.", printed)
+    assert re.search(r"WebSockets at ws://127\.0\.0\.1:\d+/ws/, by uvicorn [\d.]+", printed)
 
     assert server.get("/static/admin/css/base.css")[0] == 200
     assert server.get("/nowhere/?a=1") == (404, "")
@@ -243,7 +243,7 @@ def test_a_port_in_use_is_said_as_django_says_it(run):
 
 def test_without_asgi_it_is_djangos_own(run):
     server = run("--noreload", "--noasgi", "--nostatic", "--ipv6")
-    said = server.until("Starting development server at http://[::1]:")
+    said = server.until("development server at http://[::1]:")
     port = re.search(r":(\d+)/$", said)[1]
     server.until("Quit the server")
     url = f"http://[::1]:{port}/static/admin/css/base.css"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -83,13 +84,25 @@ class Command(Base):
         return RequestLog(handler)
 
     def on_bind(self, server_port: int) -> None:
-        super().on_bind(server_port)
-        if self.use_asgi:
-            host = f"[{self.addr}]" if self._raw_ipv6 else self.addr
-            host = "0.0.0.0" if host == "0" else host  # noqa: S104 (as Django writes it)
-            path = get_script_prefix().rstrip("/") + get_settings().path
-            label = self.server_cls.label()
-            self.stdout.write(f"WebSockets at ws://{host}:{server_port}{path}, by {label}.\n")
+        if not self.use_asgi:
+            super().on_bind(server_port)
+            return
+        host = f"[{self.addr}]" if self._raw_ipv6 else self.addr
+        host = "0.0.0.0" if host == "0" else host  # noqa: S104 (as Django writes it)
+        path = get_script_prefix().rstrip("/") + get_settings().path
+        key = "CTRL-BREAK" if sys.platform == "win32" else "CONTROL-C"
+        self.stdout.write(
+            f"{datetime.now():%B %d, %Y - %X}\n"  # noqa: DTZ005 (as the clock on the wall has it)
+            f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"
+            f"Starting development server at {self.protocol}://{host}:{server_port}/\n"
+            f"WebSockets at ws://{host}:{server_port}{path}, by {self.server_cls.label()}\n"
+            f"Quit the server with {key}."
+        )
+        if os.environ.get("DJANGO_RUNSERVER_HIDE_WARNING") != "true":
+            warning = (
+                "WARNING: This is a development server. Do not use it in a production setting."
+            )
+            self.stdout.write(self.style.WARNING(warning))
 
 
 def _server(name: str | None) -> type[DevelopmentServer]:
