@@ -32,7 +32,7 @@ def said(id):
         (False, [*BASE, STATICFILES, "wsrequest"], False),
         (True, [*BASE, "wsrequest", STATICFILES], False),
         (True, [*BASE, "wsrequest"], False),
-        (True, [*BASE, "daphne", STATICFILES, "wsrequest"], False),
+        (True, [*BASE, "tests.development.reloading", STATICFILES, "wsrequest"], False),
     ],
 )
 def test_w011_an_app_before_this_one_has_a_runserver(debug, installed, warned):
