@@ -153,7 +153,10 @@ class Verbs:
 
 def failed(error: WSRequestError) -> dict[str, Any]:
     """The acknowledgement that reports an error."""
-    return {"body": error.as_data(), "headers": dict(JSON_TYPE), "statusCode": error.status}
+    headers = dict(JSON_TYPE)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    return {"body": error.as_data(), "headers": headers, "statusCode": error.status}
 
 
 def _end(id: int, asked: _Asked, message: dict[str, Any]) -> Acknowledge | Emit:
