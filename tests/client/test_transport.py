@@ -286,6 +286,36 @@ async def test_a_body_that_no_frame_takes(server, settings: Settings):
         assert (await client.get("/hello/")).text == "hello"
 
 
+async def test_many_small_requests_fit_where_one_frame_takes_little(server, settings: Settings):
+    settings.WSREQUEST = {"MAX_MESSAGE_BYTES": 700}
+    async with new(server.ws) as client:
+        answers = await asyncio.gather(
+            *(client.post("/described/", content=b"x" * 10 * number) for number in range(30))
+        )
+        assert [answer.status_code for answer in answers] == [200] * 30
+
+
+async def test_one_who_is_too_fast_waits(server, settings: Settings):
+    settings.WSREQUEST = {"MESSAGES_PER_SECOND": 20, "MESSAGE_BURST": 10}
+    async with new(server.ws) as client:
+        answers = await asyncio.gather(*(client.post("/described/") for _ in range(15)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert (await client.get("/answers/429/")).status_code == 429
+
+
+async def test_a_fault_of_the_package_s_own_leaves_nobody_waiting(server, monkeypatch, caplog):
+    def broken(self: Any) -> None:
+        raise LookupError("on purpose")
+
+    async with new(server.ws) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr("wsrequest.client.table.Table.begin_anew", broken)
+            with pytest.raises(httpx.RemoteProtocolError, match="The connection broke"):
+                await client.get("/hello/")
+        assert (await client.get("/hello/")).text == "hello"
+    assert "on purpose" in caplog.text
+
+
 async def test_a_cookie_that_comes_too_late(client):
     await client.get("/hello/")
     with pytest.raises(httpx.LocalProtocolError, match="The cookie 'late' can't be sent"):

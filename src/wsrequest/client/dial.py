@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import NamedTuple
 
 import httpx
 from websockets.asyncio.client import ClientConnection as Socket
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from wsrequest.client.options import Target
@@ -85,7 +86,12 @@ async def dial(target: Target, cookie: str) -> tuple[Socket, ClientConnection, l
                 raise
     except InvalidStatus as error:
         raise _refused(target, error) from error
-    except (OSError, InvalidHandshake, EOFError) as error:  # a TimeoutError is an OSError
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        WebSocketException,
+    ) as error:  # a TimeoutError is an OSError
         text = f"No connection to {target.url}: {_words(error)}"
         raise Refused(Failure(httpx.ConnectError, text), is_final=False) from error
 
@@ -106,6 +112,17 @@ async def _hello(target: Target, socket: Socket) -> tuple[ClientConnection, list
         text = f"{target.url} opens a WebSocket, but does not speak {target.codec.subprotocol}"
         raise Refused(Failure(httpx.RemoteProtocolError, text), is_final=True)
     return state, first
+
+
+async def close(socket: Socket) -> None:
+    """What waits to be read is in the way of the server's own close."""
+
+    async def drain() -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.recv()
+
+    await asyncio.gather(socket.close(), drain())
 
 
 def closed_by(socket: Socket) -> Refused:

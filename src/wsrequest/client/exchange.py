@@ -135,3 +135,9 @@ def _why(codec: Codec, said: Said) -> str:
     except InvalidMessage:
         body = ""
     return f"The server cut the stream short with {said.status}: {body[:200]}"
+
+
+def is_last(said: Said) -> bool:
+    """Whether the server says nothing more of it. (A subscription may have begun before it heard of the cancel.)"""
+    has_ended = said.status is not UNSET and not said.more and said.subscription is UNSET
+    return said.end or has_ended

@@ -18,9 +18,9 @@ from msgspec import UNSET
 from websockets.asyncio.client import ClientConnection as Socket
 from websockets.exceptions import ConnectionClosed
 
-from wsrequest.client.dial import BYE, Failure, Refused, closed_by, dial
-from wsrequest.client.exchange import HARD_LIMIT, SOFT_LIMIT, Exchange
-from wsrequest.client.options import Target, Token, back_off
+from wsrequest.client.dial import BYE, Failure, Refused, close, closed_by, dial
+from wsrequest.client.exchange import HARD_LIMIT, MOST_TRIES, SOFT_LIMIT, Exchange, is_last
+from wsrequest.client.options import Target, Token, back_off, pause_before
 from wsrequest.client.table import Table
 from wsrequest.errors import InvalidMessage
 from wsrequest.protocol.client import ClientConnection, Comeback, Hello, after_close, data_of
@@ -142,6 +142,14 @@ class Link:
         self._asked.set()
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep(), name="wsrequest connection")
+            self._keeper.add_done_callback(self._died)
+
+    def _died(self, keeper: asyncio.Task[None]) -> None:
+        """By a fault of this package: nobody waits for ever, and the next one who asks begins anew."""
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            logger.error("The connection broke", exc_info=error)
+            self._keeper = None
+            self._fail(Failure(httpx.RemoteProtocolError, f"The connection broke: {error!r}"))
 
     def _is_wanted(self) -> bool:
         return bool(self.stays or self.table.exchanges or self._waiting or self.wants)
@@ -168,13 +176,17 @@ class Link:
                 attempt += 1
             else:
                 has_been_open, self._failure = True, None
-                answered = await self._run(socket, connection, first)
+                try:
+                    answered = await self._run(socket, connection, first)
+                finally:
+                    self._connection = None
+                    socket.transport.abort()
                 attempt = 0 if answered else attempt + 1
                 comeback = after_close(socket.close_code or 1006)
                 self._after(comeback, closed_by(socket).failure, connection, socket.close_code)
                 if comeback == "never":
                     continue
-                pause = _pause(comeback, connection, attempt)
+                pause = pause_before(comeback, connection.goaway, attempt)
                 if comeback == "when asked" and not (self.table.exchanges or self._waiting):
                     self._asked.clear()
                     self.state = "closed"
@@ -252,11 +264,10 @@ class Link:
         except InvalidMessage:
             await socket.close(1002, "This is no message of a server")
         finally:
-            self._connection = None
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-            await socket.close()
+            await close(socket)
         return heard > 0
 
     async def _write(self, socket: Socket) -> None:
@@ -316,16 +327,14 @@ class Link:
         if exchange is None:
             return
         if exchange.is_cancelled:
-            if _is_last(said):
+            if is_last(said):
                 self.table.remove(exchange)
-        elif self._is_too_late(said):
-            exchange.is_sent = False  # it was not run: the next connection takes it
-        else:
+        elif not self._goes_again(exchange, said):
             try:
                 exchange.hear(said)
             except InvalidMessage:
                 text = "The server's answer is not what it says that it is"
-                self.table.remove(exchange)
+                self.cancel(exchange)
                 exchange.fail(Failure(httpx.RemoteProtocolError, text))
         if exchange.is_over and not exchange.is_cancelled:
             self.table.remove(exchange)
@@ -345,11 +354,19 @@ class Link:
                 "The server refused a message of this client: %s %s", said.status, text[:500]
             )
 
-    def _is_too_late(self, said: Said) -> bool:
-        if said.status != 503 or self._connection is None or self._connection.goaway is None:
+    def _goes_again(self, exchange: Exchange, said: Said) -> bool:
+        """Whether it was refused without having been run, and may be sent later, or on the next connection."""
+        if said.status not in (429, 503) or exchange.tries >= MOST_TRIES:
             return False
-        data = data_of(self.codec, said) if said.data is not UNSET else None
-        return isinstance(data, dict) and data.get("code") == "going_away"
+        data = data_of(self.codec, said)
+        code = data.get("code") if isinstance(data, dict) else None
+        if code == "rate_limited":
+            pause = int(said.headers.get("retry-after", 1))
+            asyncio.get_running_loop().call_later(pause, self.table.put_again, exchange)
+        elif code != "going_away":
+            return False
+        exchange.is_sent = False
+        return True
 
     def authenticate(self, token: Token | None) -> None:
         """Another token, on this connection and on the next ones."""
@@ -379,16 +396,3 @@ class Link:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _is_last(said: Said) -> bool:
-    """Whether the server says nothing more of it. (A subscription may have begun before it heard of the cancel.)"""
-    has_ended = said.status is not UNSET and not said.more and said.subscription is UNSET
-    return said.end or has_ended
-
-
-def _pause(comeback: Comeback, connection: ClientConnection, attempt: int) -> float:
-    """Seconds before the next attempt."""
-    if comeback == "now" and attempt == 0:
-        return connection.goaway or 0
-    return max(back_off(attempt), connection.goaway or 0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
-from wsrequest.protocol.client import CODECS
+from wsrequest.protocol.client import CODECS, Comeback
 from wsrequest.protocol.codec import Codec
 
 #: A token, or what gives one: called for each connection, and when the server says that the last one expires.
@@ -84,3 +84,10 @@ def back_off(attempt: int) -> float:
     """Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): a thousand clients that
     lost their server at one moment don't come back at one moment."""
     return random.uniform(0, min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(attempt, 16)))  # noqa: S311
+
+
+def pause_before(comeback: Comeback, goaway: float | None, attempt: int) -> float:
+    """Seconds before the next attempt, after a connection was lost."""
+    if comeback == "now" and attempt == 0:
+        return goaway or 0
+    return max(back_off(attempt), goaway or 0)

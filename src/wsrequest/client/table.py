@@ -79,23 +79,31 @@ class Table:
         self.outbox.append(message)
         self.filled.set()
 
+    def put_again(self, exchange: Exchange) -> None:
+        """Where it was not sent meanwhile, and is still wanted."""
+        is_here = self.exchanges.get(exchange.id) is exchange
+        if is_here and not exchange.is_sent and exchange not in self.outbox:
+            self.put(exchange)
+
     def together(self, connection: ClientConnection) -> list[bytes]:
         """What waits to be sent, as much of it as goes well into one frame."""
+        assert connection.hello is not None
+        most = min(_TOGETHER, connection.hello.limits.message_bytes or _TOGETHER)
         messages: list[bytes] = []
-        size = 0
-        while self.outbox and size < _TOGETHER:
+        size = 1
+        while self.outbox:
             waiting = self.outbox[0]
             message = waiting
             if isinstance(message, Exchange):
                 message = connection.ask(message.asked(message.id))
-            if messages and size + len(message) > _TOGETHER:
+            size += len(message) + 1  # and what stands between two of an array
+            if messages and size > most:
                 break
             if isinstance(waiting, Exchange):
                 waiting.is_sent = True
                 waiting.tries += 1
             self.outbox.popleft()
             messages.append(message)
-            size += len(message)
         return messages
 
     async def place(self, timeout: float | None) -> None:  # noqa: ASYNC109
