@@ -41,6 +41,21 @@ PUBLIC = {
         "connect_sync",
     ],
     "wsrequest.signals": ["connection_closed", "connection_opened"],
+    "wsrequest.testing": [
+        "AsyncWebSocketClient",
+        "Captured",
+        "Closed",
+        "Event",
+        "Notice",
+        "Said",
+        "StreamFailed",
+        "Subscription",
+        "WebSocketClient",
+        "WebSocketTestMixin",
+        "assert_same_over_http",
+        "capture_published",
+        "isolated_brokers",
+    ],
 }
 
 
