@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.transports.shared.carrier import Carrier
 from tests.transports.shared.carriers.asgi import CARRIERS as ASGI
+from tests.transports.shared.carriers.channels import CARRIERS as CHANNELS
 from tests.transports.shared.carriers.stream import CARRIERS as STREAM
 
-CARRIERS: dict[str, Carrier] = {carrier.name: carrier for carrier in (*ASGI, *STREAM)}
+CARRIERS: dict[str, Carrier] = {carrier.name: carrier for carrier in (*ASGI, *CHANNELS, *STREAM)}
