@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from io import BytesIO
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
@@ -16,7 +17,8 @@ from django.utils import translation
 from tests.project.models import Note
 from tests.testing.urls import Failure, streamed
 from wsrequest.errors import HandshakeRefused
-from wsrequest.testing import StreamFailed, WebSocketClient, WebSocketTestMixin
+from wsrequest.session.registry import registry
+from wsrequest.testing import StreamFailed, WebSocketClient, WebSocketTestMixin, stage
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -109,6 +111,19 @@ class RequestTest(WebSocketTestMixin, TestCase):
         with pytest.raises(HandshakeRefused):
             WebSocketClient(SERVER_NAME="evil.example").connect()
         assert not [each for each in threading.enumerate() if each.name == "wsrequest-testing"]
+
+    @override_settings(WSREQUEST={"HANDSHAKE": "tests.testing.urls.nobody"})
+    def test_the_project_may_refuse_a_handshake(self) -> None:
+        with pytest.raises(HandshakeRefused):
+            self.websocket.get("/me/")
+        assert not registry.members
+
+    def test_what_never_comes(self) -> None:
+        patience = mock.patch.object(stage, "PATIENCE", 0.1)
+        with patience, pytest.raises(AssertionError, match="will not come"):
+            self.websocket.get("/never/")
+        self.websocket.disconnect()
+        assert self.websocket.get("/notes/").status_code == 200
 
     def test_another_port(self) -> None:
         with WebSocketClient(SERVER_PORT="8000") as client:

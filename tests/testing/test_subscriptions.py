@@ -151,6 +151,11 @@ class SubscriptionTest(WebSocketTestMixin, TestCase):
         assert self.websocket.close_code() == 4010
         assert subscription.events() == []
         subscription.cancel()
+        ended = WebSocketClient()
+        other = ended.subscribe("/notes/")
+        disconnect(ended.connection_id, on_commit=False)
+        other.cancel()
+        ended.disconnect()
         assert self.websocket.get("/notes/").status_code == 200, "it comes back"
         assert self.websocket.close_code() is None
         self.websocket.disconnect()

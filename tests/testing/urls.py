@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -128,6 +129,16 @@ async def astream(request: HttpRequest, kind: str) -> HttpResponseBase:
     return StreamingHttpResponse(_aparts(kind), content_type="text/plain")
 
 
+async def never(request: HttpRequest) -> HttpResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def nobody(request: HttpRequest) -> HttpResponse:
+    """A HANDSHAKE hook."""
+    return HttpResponse(status=403)
+
+
 class Failure(Exception):
     """Of a view."""
 
@@ -167,6 +178,7 @@ urlpatterns = [
     path("kept/", kept),
     path("stream/<kind>/", stream),
     path("astream/<kind>/", astream),
+    path("never/", never),
     path("fail/", fail),
     path("afail/", afail),
     path("fails-later/", fails_later),
