@@ -105,6 +105,7 @@ OPTIONS = {
     "module": "esnext",
     "moduleResolution": "bundler",
     "skipLibCheck": True,
+    "useDefineForClassFields": False,
     "types": [],
     "paths": {"wsrequest": [str(JS / "src/index.ts")]},
 }
