@@ -242,7 +242,7 @@ def test_the_api_has_no_policy(visitor):
     ("name", "content_type"),
     [
         ("app.js", "text/javascript"),
-        ("socket.js", "text/javascript"),
+        ("wire.js", "text/javascript"),
         ("style.css", "text/css"),
         ("pygments.css", "text/css"),
         ("icon.svg", "image/svg+xml"),

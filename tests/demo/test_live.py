@@ -208,11 +208,11 @@ PATCHES: list[tuple[Any, list[dict[str, Any]]]] = [
 ]
 
 
-async def test_the_page_s_json_patch_is_that_of_the_rfc(ann):
+async def test_the_client_s_json_patch_is_that_of_the_rfc(ann):
     """It gives what another implementation gives, and throws where that raises. The value is left as it was."""
     said = await ann.page.evaluate(
         """async (cases) => {
-            const { patched } = await import("/static/snippets/patch.js");
+            const { patched } = await import("/static/wsrequest/wsrequest.js");
             return cases.map(([value, operations]) => {
                 const before = JSON.stringify(value);
                 let result;

@@ -1,31 +1,34 @@
 // The page: one socket, the session that it speaks for, and the routes #/, #/mine, #/new, #/7 and #/7/edit.
 
-import { $, h, toast } from "./dom.js";
+import { WSRequest } from "../wsrequest/wsrequest.js";
+
+import { $, h, problem, toast } from "./dom.js";
 import { SnippetList } from "./list.js";
 import { FrameLog } from "./log.js";
 import { readersSentence, showPeople } from "./people.js";
 import { figures, watchFigures } from "./figures.js";
-import { Socket } from "./socket.js";
 import { Pages } from "./rows.js";
-import { problem, showEditor, showIntro, showLoading, showMessage, showMine, showReaders, showSnippet } from "./views.js";
+import { showEditor, showIntro, showLoading, showMessage, showMine, showReaders, showSnippet } from "./views.js";
+import { watch } from "./watch.js";
+import { Wire } from "./wire.js";
 
-const socket = new Socket("/ws/");
-new FrameLog(socket);
-const list = new SnippetList(socket, {
+const wire = new Wire();
+new FrameLog(wire);
+const ws = new WSRequest("/ws/", { socket: wire.connect });
+const list = new SnippetList(ws, {
   announced: (text) => toast(text, "announcement"),
-  met: (members) => showPeople(members, socket.connection),
+  met: (members) => showPeople(members, ws.connection),
 });
-watchFigures(socket);
+watchFigures(ws);
 
 // --- the session: who the server takes this connection for ---------------------------------------------
 
 let user; // a name, null for a visitor, undefined until the server has said
 
 async function refreshSession() {
-  const answer = await socket.request("GET", "/api/session/");
-  if (!answer.ok) return;
-  const changed = user !== answer.data.user;
-  user = answer.data.user;
+  const { user: present } = await ws.get("/api/session/");
+  const changed = user !== present;
+  user = present;
   $("#sign-in").hidden = user !== null;
   $("#sign-out").hidden = user === null;
   $("#user-name").textContent = user ?? "";
@@ -77,31 +80,31 @@ function openSnippet(id, signal) {
   return new Promise((resolve) => {
     let shown = null;
     let readers = "";
-    const subscription = socket.subscribe(`/api/snippets/${id}/`, {
-      live: true,
-      state: (snippet) => {
-        display(snippet, { changed: shown !== null && JSON.stringify(shown) !== JSON.stringify(snippet) });
-        shown = snippet;
-        showReaders(readers);
-        retitle();
-        resolve();
-      },
-      presence: (members) => showReaders((readers = readersSentence(members, socket.connection))),
-      end: (answer) => {
-        if (removing !== id) showGone(answer, shown);
-        retitle();
-        resolve();
-      },
+    const live = ws.live(`/api/snippets/${id}/`, {
+      onPresence: (members) => showReaders((readers = readersSentence(members, ws.connection))),
     });
-    signal.addEventListener("abort", () => (subscription.close(), resolve()), { once: true });
+    const show = (snippet) => {
+      display(snippet, { changed: shown !== null && JSON.stringify(shown) !== JSON.stringify(snippet) });
+      shown = snippet;
+      showReaders(readers);
+      retitle();
+      resolve();
+    };
+    const ended = (error) => {
+      if (removing !== id) showGone(error, shown);
+      retitle();
+      resolve();
+    };
+    watch(live, show, ended);
+    signal.addEventListener("abort", () => (live.close(), resolve()), { once: true });
   });
 }
 
 const display = (snippet, { changed = false } = {}) => showSnippet(snippet, { remove, changed });
 
-function showGone(answer, shown) {
+function showGone(error, shown) {
   const home = h("a", { class: "button", href: "#/" }, "All snippets");
-  if (answer.status !== 404) showMessage("That did not work", problem(answer), home);
+  if (error.status !== 404) showMessage("That did not work", problem(error), home);
   else if (shown) showMessage("This snippet is gone", `Somebody has just deleted “${shown.title}”.`, home);
   else showMessage("No such snippet", "It may have been deleted.", home);
 }
@@ -111,16 +114,16 @@ function openMine(signal) {
   showLoading();
   return new Promise((resolve) => {
     let show = null;
-    const pages = new Pages(socket, "/api/snippets/mine/", {
+    const pages = new Pages(ws, "/api/snippets/mine/", {
       changed: (news) => {
         show ??= showMine({ more: () => pages.more() });
         if (!pages.empty) show(pages, news);
         resolve();
       },
-      ended: (answer) => {
+      ended: (error) => {
         showMessage(
           "Sign in to see your own",
-          answer.status === 403 ? "What is yours the server tells by the session." : problem(answer),
+          error.status === 403 ? "What is yours the server tells by the session." : problem(error),
           h("button", { type: "button", class: "button primary", onclick: signIn }, "Sign in as demo"),
         );
         resolve();
@@ -132,10 +135,14 @@ function openMine(signal) {
 
 async function openEditor(id, signal) {
   showLoading();
-  const answer = await socket.request("GET", `/api/snippets/${id}/`, { signal });
-  if (!answer.ok) showGone(answer, null);
-  else if (answer.data.may_edit) edit(answer.data);
-  else display(answer.data);
+  try {
+    const snippet = await ws.get(`/api/snippets/${id}/`, undefined, { signal });
+    if (snippet.may_edit) edit(snippet);
+    else display(snippet);
+  } catch (error) {
+    if (!error.status) throw error;
+    showGone(error, null);
+  }
 }
 
 function openNew() {
@@ -150,18 +157,18 @@ function openNew() {
 
 function edit(snippet) {
   const save = async (fields) => {
-    const answer = snippet
-      ? await socket.request("PUT", `/api/snippets/${snippet.id}/`, { data: fields })
-      : await socket.request("POST", "/api/snippets/", { data: fields });
-    if (answer.ok) {
+    try {
+      const saved = snippet
+        ? await ws.put(`/api/snippets/${snippet.id}/`, fields)
+        : await ws.post("/api/snippets/", fields);
       toast(snippet ? "Saved." : "Created.");
-      location.hash = `#/${answer.data.id}`;
-    } else if (answer.status === 403) {
-      await refreshSession();
+      location.hash = `#/${saved.id}`;
+    } catch (error) {
+      if (error.status === 403) await refreshSession();
+      throw error;
     }
-    return answer;
   };
-  showEditor(socket, snippet, { save, cancelTo: snippet ? `#/${snippet.id}` : "#/" });
+  showEditor(ws, snippet, { save, cancelTo: snippet ? `#/${snippet.id}` : "#/" });
 }
 
 let removing = null; // the id of the snippet that this page deletes: it needs not be told
@@ -175,12 +182,13 @@ function remove(snippet) {
     if (dialog.returnValue !== "delete") return;
     removing = String(snippet.id);
     try {
-      const answer = await socket.request("DELETE", `/api/snippets/${snippet.id}/`);
-      if (!answer.ok && answer.status !== 404) return toast(problem(answer), "error");
+      await ws.delete(`/api/snippets/${snippet.id}/`).catch((error) => {
+        if (error.status !== 404) throw error;
+      });
       toast("Deleted.");
       location.hash = "#/";
     } catch (error) {
-      toast(error.message, "error");
+      toast(problem(error), "error");
     } finally {
       removing = null;
     }
@@ -192,7 +200,7 @@ function remove(snippet) {
 const WORDS = { connecting: "Connecting…", open: "Connected", idle: "Idle", closed: "Disconnected" };
 let countdown = 0;
 
-socket.addEventListener("state", ({ detail: { state, delay } }) => {
+ws.on("state", ({ state, delay }) => {
   clearInterval(countdown);
   $("#connection").dataset.state = state;
   $("#connection-retry").hidden = state === "connecting" || state === "open";
@@ -211,7 +219,8 @@ socket.addEventListener("state", ({ detail: { state, delay } }) => {
 
 // --- the rest of the page ------------------------------------------------------------------------------
 
-$("#connection-retry").addEventListener("click", () => socket.open());
+// A client that was sent away does not come back by itself; but a person may try.
+$("#connection-retry").addEventListener("click", () => (ws.state === "closed" ? location.reload() : ws.connect()));
 $("#sign-in").addEventListener("click", signIn);
 $("#log-toggle").addEventListener("click", () => {
   const open = $("#log").classList.toggle("open");
@@ -223,9 +232,9 @@ $("#compose").addEventListener("click", ({ target }) => {
 $("#compose-form").addEventListener("submit", (event) => {
   event.preventDefault();
   try {
-    socket.sendText($("#compose-text").value);
-  } catch {
-    toast("There is no connection just now.", "error");
+    wire.send($("#compose-text").value);
+  } catch (error) {
+    toast(error.message, "error");
   }
 });
 addEventListener("hashchange", async () => {
@@ -235,5 +244,4 @@ addEventListener("hashchange", async () => {
   $("#main").scrollTop = 0;
 });
 
-socket.open();
 route();

@@ -38,6 +38,10 @@ export function toast(text, kind = "info") {
   setTimeout(close, kind === "error" ? 9000 : 4000);
 }
 
+/** The API's own words for what went wrong, or at least its status; what was no answer speaks for itself. */
+export const problem = ({ status, data, message }) =>
+  data?.detail ?? data?.error ?? (status ? `The server answered ${status}.` : message);
+
 const UNITS = [
   ["year", 31_536_000],
   ["month", 2_592_000],

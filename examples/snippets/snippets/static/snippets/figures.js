@@ -18,10 +18,10 @@ export const figures = {
   },
 };
 
-export function watchFigures(socket) {
+export function watchFigures(ws) {
   const show = (now) => {
     figures.now = now;
     figures.show();
   };
-  socket.subscribe("/api/figures/", { state: show, event: (name, now) => show(now) });
+  ws.subscribe("/api/figures/", { onSnapshot: show, onEvent: ({ data }) => show(data) });
 }

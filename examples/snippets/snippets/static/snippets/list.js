@@ -1,12 +1,12 @@
 // The list on the left: search, further pages, and rows that change by themselves.
 
-import { $, h, toast } from "./dom.js";
+import { $, h, problem, toast } from "./dom.js";
 import { Pages, Rows } from "./rows.js";
 
 const LIST = "/api/snippets/";
 
 export class SnippetList {
-  #socket;
+  #ws;
   #list = $("#list");
   #rows = new Rows($("#list"));
   #empty = $("#list-empty");
@@ -17,11 +17,11 @@ export class SnippetList {
   #selected = null;
 
   /** `announced(text)` and `met(members)` are told what else is heard of the list. */
-  constructor(socket, { announced, met }) {
-    this.#socket = socket;
+  constructor(ws, { announced, met }) {
+    this.#ws = ws;
     this.#whole = this.#open({
-      event: (name, data) => name === "announcement" && announced(String(data)),
-      presence: met,
+      onEvent: ({ event, data }) => event === "announcement" && announced(String(data)),
+      onPresence: met,
     });
     this.#shown = this.#whole;
     this.#search.addEventListener("input", () => this.#seek());
@@ -29,10 +29,10 @@ export class SnippetList {
   }
 
   #open(on) {
-    const pages = new Pages(this.#socket, LIST, {
+    const pages = new Pages(this.#ws, LIST, {
       ...on,
       changed: (news) => pages === this.#shown && this.#show(news),
-      ended: ({ status }) => toast(`The list was answered ${status}.`, "error"),
+      ended: (error) => toast(problem(error), "error"),
     });
     return pages;
   }

@@ -15,16 +15,16 @@ export class FrameLog {
   #asked = new Map(); // id -> {what, at}: to name an answer, and to say how long it took
   #counts = { sent: 0, received: 0 };
 
-  constructor(socket) {
-    socket.addEventListener("frame", ({ detail }) => this.#add(detail));
+  constructor(wire) {
+    wire.addEventListener("frame", ({ detail }) => this.#add(detail));
     $("#log-clear").addEventListener("click", () => this.#clear());
     $("#log-pause").addEventListener("click", () => this.#pause(!this.#paused));
     this.#showCounts();
   }
 
-  #add({ direction, text, messages }) {
+  #add({ direction, text }) {
     const now = performance.now();
-    const lines = messages.map((message) => this.#describe(direction, message, now));
+    const lines = messagesOf(text).map((message) => this.#describe(direction, message, now));
     if (!lines.length) lines.push(line("not JSON", "muted"));
     const row = frameRow(direction, text, lines);
     this.#counts[direction]++;
@@ -106,6 +106,15 @@ export class FrameLog {
     const { sent, received } = this.#counts;
     const held = this.#paused ? ` · paused, ${this.#held.length} held back` : "";
     $("#log-counts").textContent = `${sent} sent · ${received} received${held}`;
+  }
+}
+
+/** A frame is a message, or an array of them; only what somebody typed can be no JSON. */
+function messagesOf(text) {
+  try {
+    return [JSON.parse(text)].flat();
+  } catch {
+    return [];
   }
 }
 

@@ -1,6 +1,7 @@
 // Lists of snippets that stay up to date: the pages of them that were asked for, and their rows.
 
 import { ago, h } from "./dom.js";
+import { watch } from "./watch.js";
 
 const LABELS = new Map([...document.querySelector("#editor").content.querySelectorAll("option")].map((o) => [o.value, o.textContent]));
 
@@ -9,37 +10,33 @@ export const label = (language) => LABELS.get(language) ?? language;
 
 /** The pages of a list in the API, from the first one on. Each is a live GET: it changes by itself. */
 export class Pages {
-  #socket;
+  #ws;
   #pages = [];
   #changed;
 
   /** `changed(news)`: there is something else to be shown; `news` says whether it is the world that has changed.
-   * `ended(answer)`: the first page is to be had no longer. Other handlers are those of `subscribe` for it. */
-  constructor(socket, url, { data, changed, ended, ...on }) {
-    this.#socket = socket;
+   * `ended(error)`: the first page is to be had no longer. Other options are those of `live` for it. */
+  constructor(ws, url, { changed, ended, ...options }) {
+    this.#ws = ws;
     this.#changed = changed;
-    this.#open(url, { data, ...on, end: ended });
+    this.#open(url, options, ended);
   }
 
-  #open(url, on) {
-    const page = { rows: null, next: null };
+  #open(url, options, ended) {
+    const page = { rows: null, next: null, live: this.#ws.live(url, options) };
     this.#pages.push(page);
-    page.subscription = this.#socket.subscribe(url, {
-      end: () => this.#drop(page), // there are fewer pages by now
-      ...on,
-      live: true,
-      state: ({ results, next }) => {
-        const news = page.rows !== null;
-        page.rows = results;
-        // The API gives whole addresses; a message's url has no domain.
-        page.next = next && new URL(next).pathname + new URL(next).search;
-        this.#changed(news);
-      },
-    });
+    const show = ({ results, next }) => {
+      const news = page.rows !== null;
+      page.rows = results;
+      // The API gives whole addresses; a message's url has no domain.
+      page.next = next && new URL(next).pathname + new URL(next).search;
+      this.#changed(news);
+    };
+    watch(page.live, show, ended ?? (() => this.#drop(page))); // else there are fewer pages by now
   }
 
   #drop(page) {
-    for (const each of this.#pages.splice(this.#pages.indexOf(page))) each.subscription.close();
+    for (const each of this.#pages.splice(this.#pages.indexOf(page))) each.live.close();
     this.#changed(true);
   }
 
@@ -64,12 +61,12 @@ export class Pages {
   }
 
   more() {
-    this.#open(this.#pages.at(-1).next, {});
+    this.#open(this.#pages.at(-1).next);
     this.#changed(false);
   }
 
   close() {
-    for (const { subscription } of this.#pages) subscription.close();
+    for (const { live } of this.#pages) live.close();
   }
 }
 

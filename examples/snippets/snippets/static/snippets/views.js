@@ -1,13 +1,10 @@
 // What stands in the middle of the page: the introduction, one snippet, or the editor.
 
-import { $, ago, h, icon, toast } from "./dom.js";
+import { $, ago, h, icon, problem, toast } from "./dom.js";
 import { label, Rows } from "./rows.js";
 
 const main = $("#main");
 const PREVIEW_AFTER = 120; // ms without a keystroke
-
-/** The API's own words for what went wrong, or at least its status. */
-export const problem = ({ status, data }) => data?.detail ?? data?.error ?? `The server answered ${status}.`;
 
 export function showIntro({ user, signIn, figures }) {
   const intro = $("#intro").content.cloneNode(true);
@@ -96,36 +93,34 @@ export function showReaders(sentence) {
   $(".readers", main)?.replaceChildren(sentence);
 }
 
-/** Show the form; `save(fields)` gives an answer of the API, or throws. Resolve when it was accepted. */
-export function showEditor(socket, snippet, { save, cancelTo }) {
+/** Show the form; `save(fields)` throws what the API has against them. */
+export function showEditor(ws, snippet, { save, cancelTo }) {
   const form = $("#editor").content.cloneNode(true).firstElementChild;
   $("h1", form).textContent = snippet ? "Edit snippet" : "New snippet";
   $(".actions a", form).href = cancelTo;
   for (const name of ["title", "language", "code"]) if (snippet) form.elements[name].value = snippet[name];
   main.replaceChildren(form);
   form.prepend(backLink(cancelTo));
-  livePreview(socket, form, snippet?.highlighted);
+  livePreview(ws, form, snippet?.highlighted);
   form.addEventListener("input", ({ target }) => showError(target.closest("[data-field]"), null));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    await submit(form, save, socket);
+    await submit(form, save, ws);
   });
   if (!snippet) form.elements.title.focus();
 }
 
-async function submit(form, save, socket) {
+async function submit(form, save, ws) {
   const button = $("button[type=submit]", form);
   if (button.disabled) return;
   showErrors(form, {});
   button.disabled = true;
-  button.textContent = socket.state === "open" ? "Saving…" : "Waiting for the connection…";
+  button.textContent = ws.state === "open" ? "Saving…" : "Waiting for the connection…";
   try {
     const { title, language, code } = form.elements;
-    const answer = await save({ title: title.value, language: language.value, code: code.value });
-    if (answer.status === 400) showErrors(form, answer.data);
-    else if (!answer.ok) showErrors(form, { detail: problem(answer) });
+    await save({ title: title.value, language: language.value, code: code.value });
   } catch (error) {
-    showErrors(form, { detail: error.message });
+    showErrors(form, error.status === 400 ? error.data : { detail: problem(error) });
   } finally {
     button.disabled = false;
     button.textContent = "Save";
@@ -150,7 +145,7 @@ function showError(field, sentences) {
   $("input, select, textarea", field).setAttribute("aria-invalid", String(Boolean(sentences)));
 }
 
-function livePreview(socket, form, highlighted) {
+function livePreview(ws, form, highlighted) {
   const target = $(".preview .code", form);
   const { code, language } = form.elements;
   let timer = 0;
@@ -162,10 +157,10 @@ function livePreview(socket, form, highlighted) {
     asking = new AbortController();
     try {
       const data = { code: code.value, language: language.value };
-      const answer = await socket.request("POST", "/api/snippets/preview/", { data, signal: asking.signal });
-      if (answer.ok) show(answer.data.highlighted);
+      const { highlighted } = await ws.post("/api/snippets/preview/", data, { signal: asking.signal });
+      show(highlighted);
     } catch {
-      // An outdated preview, or a lost connection: the next keystroke asks again.
+      // An outdated preview, a refusal, or a lost connection: the next keystroke asks again.
     }
   };
   const later = () => {
