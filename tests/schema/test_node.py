@@ -14,6 +14,13 @@ HERE = Path(__file__).resolve().parent
 JS = HERE.parents[1] / "js"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def packages():
+    """Those that js/ names, where nobody has installed them yet."""
+    if not (JS / "node_modules/@asyncapi/parser").is_dir():
+        subprocess.run(["npm", "ci"], cwd=JS, check=True, timeout=170)
+
+
 def node(*command: str | Path) -> str:
     done = subprocess.run(
         ["node", *map(str, command)], capture_output=True, text=True, check=False, timeout=170
