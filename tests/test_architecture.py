@@ -61,6 +61,7 @@ ROOMS = {
         7, also=frozenset({"checks", "safety"})
     ),  # where Django wants checks to be registered
     "management": Room(7),
+    "templatetags": Room(7),
     "contrib": Room(7),
     "asgi": Room(8, only=frozenset({"transports"})),  # a door, nothing else
     "": Room(9),  # the package itself: the public names
