@@ -15,8 +15,9 @@ JS = ROOT / "js"
 
 
 def test_the_clients_that_people_know_work_over_the_socket(process):
+    assert (JS / "node_modules").is_dir(), "Run npm ci in js/ first."
     done = subprocess.run(
-        ["npx", "vitest", "run", "--dir", "examples"],
+        [JS / "node_modules" / ".bin" / "vitest", "run", "--dir", "examples"],
         cwd=JS,
         env={**os.environ, "WSREQUEST_SERVER": process.http},
         capture_output=True,
