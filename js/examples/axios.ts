@@ -5,4 +5,4 @@ import axios from "axios";
 import type { WSRequest } from "../src/index.js";
 
 export const axiosOver = (ws: WSRequest, baseURL: string) =>
-  axios.create({ baseURL, adapter: "fetch", env: { fetch: ws.fetch, Request, Response } });
+  axios.create({ baseURL, adapter: "fetch", env: { fetch: ws.fetch } });

@@ -14,8 +14,8 @@ export interface paths {
     };
   };
   "/board/{slug}/": {
-    parameters: { path: { slug: string } };
     get: {
+      parameters: { path: { slug: string } };
       responses: {
         200: { content: { "application/json": { slug: string; text: string } } };
         404: { content: { "application/json": { detail: string } } };
