@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.demo.browser import Visitor
+from tests.demo.browser import Visitor, messages_of
 from tests.demo.conftest import SEEDED
 
 if TYPE_CHECKING:
@@ -311,12 +311,13 @@ class Middleman:
         line.on_message(pass_on)
         server.on_message(pass_back)
 
-    async def hear(self, pattern: str) -> dict[str, Any]:
-        """The next thing that the page says in a frame of its own, and that has this in it."""
+    async def hear(self, pattern: str) -> Any:
+        """The next frame of the page's that has this in it: a message, or a list of them."""
         async with asyncio.timeout(15):
             while not re.search(pattern, text := await self.heard.get()):
                 pass
-        return json.loads(text)
+        messages = messages_of([text])
+        return messages if len(messages) > 1 else messages[0]
 
     async def cut(self, code: int) -> None:
         await self.lines[-1].close(code=code)
@@ -496,7 +497,7 @@ async def test_a_lost_write_is_not(member, middleman):
     await member.write("Lost", FIBONACCI)
     middleman.cut_at = ('"title":"Lost"', 4105)
     await member.save()
-    await expect(member.page.get_by_role("alert")).to_contain_text("nobody knows whether")
+    await expect(member.page.get_by_role("alert")).to_contain_text("Connection lost")
     await member.page.clock.run_for(1_000)
     await expect(member.page.locator("#connection-text")).to_have_text("Connected")
     assert sum('"title":"Lost"' in text for text in middleman.said) == 1
