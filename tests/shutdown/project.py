@@ -8,7 +8,6 @@ import os
 from django.conf import settings
 
 from tests.support.doors import urlpatterns
-from wsrequest.asgi import get_asgi_application
 
 __all__ = ["application", "urlpatterns"]
 
@@ -19,5 +18,7 @@ settings.configure(
     USE_TZ=True,
     WSREQUEST=json.loads(os.environ["WSREQUEST"]),
 )
+
+from wsrequest.asgi import get_asgi_application  # noqa: E402 (it sets Django up)
 
 application = get_asgi_application()
