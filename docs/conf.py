@@ -40,6 +40,12 @@ nitpick_ignore_regex = [
     (r"py:class", r"(ASGIApplication|CollectorRegistry)"),
     # The client's options and insides; what they are, the page about it says.
     (r"py:class", r"(httpx|ssl)\..*|(.*\.)?(Options|Link|Notices|Token|BlockingIterator)"),
+    # What clients for tests return: one of their two kinds each, which the page about them shows.
+    (
+        r"py:class",
+        r"wsrequest\.testing\.(base|subscription)\.(Answer|Code|Events|Nothing|One|Subscribed)",
+    ),
+    (r"py:class", r"Exchange|Run|contextlib\..*|socketio\..*"),
     # What the functions that send events take; their docstrings say it.
     (
         r"py:class",

@@ -115,7 +115,7 @@ class BaseClient(ClientMixin, Generic[Answer, Subscribed, Events, Notices, Code,
         """Send a message, and wait for its answer.
 
         ``extra`` are further fields of the message (``token``, ``key``, ``timeout``), or headers as ``HTTP_...``.
-        Raises what the view raises, and :class:`~wsrequest.errors.HandshakeRefused` where no connection is let in.
+        Raises what the view raises, and ``wsrequest.errors.HandshakeRefused`` where no connection is let in.
         """
         message = message_for(
             self.defaults, method, path, data, content_type, headers, query_params, extra
@@ -164,7 +164,7 @@ class BaseClient(ClientMixin, Generic[Answer, Subscribed, Events, Notices, Code,
     # The connection.
 
     def connect(self) -> Nothing:
-        """Connect now, rather than with the first message. Raises :class:`~wsrequest.errors.HandshakeRefused`."""
+        """Connect now, rather than with the first message. Raises ``wsrequest.errors.HandshakeRefused``."""
         result: Nothing = self._run(self._connect())
         return result
 

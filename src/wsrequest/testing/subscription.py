@@ -68,7 +68,7 @@ class Subscription(Generic[Events, One, Nothing]):
         return result
 
     def now(self) -> Any:
-        """What the client holds, once it has heard all that was published and written before: :attr:`state`. What was
+        """What the client holds, once it has heard all that was published and written before: ``state``. What was
         heard is not among :meth:`events` any more."""
         return self._run(self._now())
 
