@@ -67,8 +67,12 @@ demo: $(VENV)/.demo ## Run the demo on http://127.0.0.1:8000/ (PORT=... for anot
 chromium:
 	@if [ "$(BROWSER)" != no ]; then scripts/chromium.sh; fi
 
+.PHONY: node
+node: $(VENV)/.dev
+	@PYTHON=$(abspath $(BIN)/python) scripts/node.sh true
+
 .PHONY: test
-test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limits
+test: $(VENV)/.dev chromium node ## Run every test, and hold the coverage to its limits
 	$(call step,Tests)
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@PYTHONMALLOC=default scripts/run_tests.sh $(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
@@ -79,8 +83,17 @@ test: $(VENV)/.dev chromium ## Run every test, and hold the coverage to its limi
 	@$(BIN)/python -m coverage report --include='*/wsrequest/protocol/*' --fail-under=100
 
 .PHONY: quick
-quick: $(VENV)/.dev ## Run tests without coverage or browser: make quick ARGS="-k name"
-	@PYTHONMALLOC=default $(BIN)/python -X dev -m pytest -m "not browser" $(ARGS)
+quick: $(VENV)/.dev ## Run tests without coverage, browser or Node.js: make quick ARGS="-k name"
+	@PYTHONMALLOC=default $(BIN)/python -X dev -m pytest -m "not browser and not node" $(ARGS)
+
+.PHONY: js
+js: $(VENV)/.dev ## Build the browser's client into the package, and say what it weighs
+	@PYTHON=$(abspath $(BIN)/python) scripts/node.sh node build.mjs
+
+.PHONY: js-test
+js-test: $(VENV)/.dev ## Run the units of the browser's client, and check its types: make js-test ARGS="-t name"
+	@PYTHON=$(abspath $(BIN)/python) scripts/node.sh node node_modules/typescript/bin/tsc --noEmit
+	@PYTHON=$(abspath $(BIN)/python) scripts/node.sh node node_modules/vitest/vitest.mjs run --dir tests $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Send a real server any frame, ten times as many as `make test` does (FUZZ=... for more)

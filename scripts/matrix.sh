@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 pairs=("3.13 6.1" "3.11 5.2")
-if [ "${CI:-}" = true ]; then set -- --hypothesis-profile=brief -m "not browser and not slow" "$@"; fi
+if [ "${CI:-}" = true ]; then set -- --hypothesis-profile=brief -m "not browser and not node and not slow" "$@"; fi
 
 find_python() {
     local candidate
