@@ -3,7 +3,7 @@
 import { isBody } from "./body.js";
 import { valueOf } from "./bytes.js";
 import type { DataOf, EventOf } from "./channels.js";
-import { WSRequestError } from "./errors.js";
+import { guarded, WSRequestError } from "./errors.js";
 import { ask, type Answer, type Limits, type Terms } from "./exchange.js";
 import { fieldsOf, read, redirection, responseTo } from "./fetch.js";
 import { Link, type State } from "./link.js";
@@ -196,6 +196,6 @@ export class WSRequest {
   }
 
   #emit<Name extends keyof Happenings>(name: Name, news: Happenings[Name]): void {
-    for (const listener of [...(this.#listeners[name] ?? [])]) listener(news);
+    for (const listener of [...(this.#listeners[name] ?? [])]) guarded(() => listener(news));
   }
 }

@@ -20,9 +20,17 @@ export class WSRequestError extends Error {
     super(message ?? data?.detail ?? data?.error ?? `Status ${status}`);
     this.code = data?.code;
   }
-
 }
 
 /** There is no answer. */
 export const failure = (code: string, message: string): WSRequestError =>
   new WSRequestError(0, { code, error: message }, {}, message);
+
+/** Call what an application has given. What it throws is reported, as that of any handler, and harms nobody else. */
+export const guarded = (call: () => unknown): void => {
+  try {
+    call();
+  } catch (error) {
+    void Promise.reject(error);
+  }
+};

@@ -2,7 +2,7 @@
 
 import { afterClose, backoff } from "./codes.js";
 import { base64url } from "./bytes.js";
-import { failure, type WSRequestError } from "./errors.js";
+import { failure, guarded, type WSRequestError } from "./errors.js";
 import type { Hello, Incoming } from "./messages.js";
 import type { SocketFactory, SocketLike } from "./socket.js";
 
@@ -138,8 +138,7 @@ export class Link {
       const { control, data } = message;
       if (control === "hello") this.#open(data);
       else if (control === "goaway") this.#leaving = data.delay * 1000;
-      else if (message.id) this.under.get(message.id)?.hear(message);
-      else this.owner.heard(message);
+      else guarded(() => (message.id ? this.under.get(message.id)?.hear(message) : this.owner.heard(message)));
     }
   }
 
@@ -197,7 +196,7 @@ export class Link {
       // A server that goes has answered all that it has read.
       const stays = !away && (!entry.sent || entry.repeats(code === 4200));
       if (!stays) this.under.delete(id);
-      if (!stays) entry.fail(lost(entry.sent));
+      if (!stays) guarded(() => entry.fail(lost(entry.sent)));
       entry.sent = false;
     }
     if (away) return this.#change("closed", code);
