@@ -23,7 +23,6 @@
     │   ├── NotLive               501  ``live`` for a url that may not be
     │   ├── ViewFailed            500  an exception got past Django's own handling
     │   ├── TooManyLiveAudiences  503  past MAX_LIVE_AUDIENCES
-    │   ├── StreamTooLong         502  a stream past MAX_OUTBOX_BYTES, where it has to come in one piece
     │   ├── ShutDown              503  the server shut down before there was an answer
     │   ├── BrokerUnavailable     503  the broker that carries events does not answer
     │   └── TimedOut              504  no answer began within ``timeout`` or REQUEST_TIMEOUT
@@ -37,6 +36,7 @@
     │   ├── TooManyConnections    503 / 4101
     │   ├── HandshakeTimedOut     503 / 4100
     │   └── ServerLeaving         503 / 4200
+    ├── StreamTooLong           502  a stream past MAX_OUTBOX_BYTES, over Socket.IO: it comes there in one piece
     └── ConfigurationError      the WSREQUEST setting is wrong
 
 The facts are attributes; the sentence is ``str(error)``, says what to do, and never holds an exception's
@@ -286,7 +286,7 @@ class TimedOut(ExchangeError):
     sentence = "The request took longer than its timeout."
 
 
-class StreamTooLong(_PastLimit, ExchangeError):
+class StreamTooLong(_PastLimit):
     """A stream of more than ``limit`` bytes, over a transport that has to put it together before it can answer."""
 
     status = 502

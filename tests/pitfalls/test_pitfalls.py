@@ -425,7 +425,8 @@ async def test_atomic_requests(runner: PoolRunner) -> None:
         assert (await support.run(runner, "/make-user/?fail=1")).status == 500
         assert json.loads((await support.run(runner, "/users/")).text) == ["made"]
         assert (await support.run(runner, "/ahello/")).status == 500
-        messages = [message.msg for message in run_checks() if message.id.startswith("wsrequest")]
+        found = await asyncio.to_thread(run_checks)
+        messages = [message.msg for message in found if message.id.startswith("wsrequest")]
         assert [message for message in messages if "ATOMIC_REQUESTS" in message]
     finally:
         connections.settings["default"]["ATOMIC_REQUESTS"] = False
