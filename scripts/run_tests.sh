@@ -4,7 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-waiting=(tests/demo tests/faults tests/live/oracle tests/once tests/presence tests/push tests/shutdown)
+waiting=(
+    tests/browser tests/demo tests/deploy tests/development tests/faults tests/js tests/live/oracle tests/once
+    tests/presence tests/push tests/shutdown tests/transports
+)
 nothing_selected=5 # pytest's own; with -k, say, the tests may all be in the other half
 
 for word in "$@"; do

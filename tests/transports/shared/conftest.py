@@ -41,7 +41,14 @@ def surroundings(
     return variables
 
 
-@pytest.fixture(scope="session", params=list(CARRIERS))
+#: All but the first say little about a pair of versions that the first does not.
+PARAMS = [
+    pytest.param(name, marks=[pytest.mark.slow] if number else [])
+    for number, name in enumerate(CARRIERS)
+]
+
+
+@pytest.fixture(scope="session", params=PARAMS)
 def serving(request: pytest.FixtureRequest, surroundings: dict[str, str]) -> Iterator[Serving]:
     server = Serving(CARRIERS[request.param], surroundings)
     yield server
