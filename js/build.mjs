@@ -27,6 +27,8 @@ async function bundled(source, options) {
     format: "esm",
     target: "es2022",
     charset: "utf8",
+    // (Fields need no declaration beside their assignment.)
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     write: false,
     ...options,
   });

@@ -194,10 +194,11 @@ export class Link {
     this.state = away ? "closed" : "waiting";
     for (const [id, entry] of this.under) {
       // A server that goes has answered all that it has read.
-      const stays = !away && (!entry.sent || entry.repeats(code === 4200));
-      if (!stays) this.under.delete(id);
-      if (!stays) guarded(() => entry.fail(lost(entry.sent)));
-      entry.sent = false;
+      if (!away && (!entry.sent || entry.repeats(code === 4200))) entry.sent = false;
+      else {
+        this.under.delete(id);
+        guarded(() => entry.fail(lost(entry.sent)));
+      }
     }
     if (away) return this.#change("closed", code);
     if (next === "request" && !this.under.size) return this.#change("idle", code);
