@@ -40,11 +40,10 @@ export function asFields(bytes: Uint8Array): { data?: string; encoding?: "text" 
 export const valueOf = ({ data, encoding }: Pick<Incoming, "data" | "encoding">): any =>
   encoding ? fromBase64(data) : data;
 
-/** A body as a Response takes it. */
-export function bodyOf({ data, encoding, headers }: Incoming): string | Uint8Array<ArrayBuffer> | null {
+/** A body as a Response takes it. (Of a string it would make up a type.) */
+export function bodyOf({ data, encoding, headers }: Incoming): Uint8Array<ArrayBuffer> | null {
   if (data === undefined) return null;
-  if (encoding || (typeof data === "string" && !isJSON(headers))) return encoding ? fromBase64(data) : data;
-  return JSON.stringify(data);
+  return bytesOf(encoding || (typeof data === "string" && !isJSON(headers)) ? data : JSON.stringify(data), encoding);
 }
 
 export const isJSON = (headers: Record<string, string> = {}): boolean =>

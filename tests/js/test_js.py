@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tests.support.node import JS, node, vitest
-from tests.support.server import ROOT
+from tests.support.server import ROOT, ServerProcess
 
 pytestmark = pytest.mark.node
 
@@ -21,6 +21,17 @@ def test_its_units():
     said = vitest("tests")
     assert "failed" not in said
     assert int(re.search(r"Tests +(\d+) passed", said)[1]) > 150, said
+
+
+#: What Django says of streams over HTTP under ASGI, and of forms that were sent as files there.
+OVER_HTTP = ("ignore:StreamingHttpResponse must consume", "ignore::ResourceWarning")
+
+
+def test_it_against_the_real_server(tmp_path):
+    server = ServerProcess(tmp_path, ignored=OVER_HTTP).start()
+    said = vitest("tests-server", WSREQUEST_SERVER=server.http)
+    assert int(re.search(r"Tests +(\d+) passed", said)[1]) > 70, said
+    server.stop()
 
 
 def test_its_types():

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.node import JS, node
+
 pytestmark = pytest.mark.node
 
 HERE = Path(__file__).resolve().parent
-JS = HERE.parents[1] / "js"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def packages():
-    """Those that js/ names, where nobody has installed them yet."""
-    if not (JS / "node_modules/@asyncapi/parser").is_dir():
-        subprocess.run(["npm", "ci"], cwd=JS, check=True, timeout=170)
-
-
-def node(*command: str | Path) -> str:
-    done = subprocess.run(
-        ["node", *map(str, command)], capture_output=True, text=True, check=False, timeout=170
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def parsed(document, folder: Path):
