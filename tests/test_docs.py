@@ -44,6 +44,16 @@ OTHER_PAGES = [
 ]
 RUNNABLE = {"python", "js", "console", "html"}
 NODE = Path(playwright.__file__).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
+CLIENT = Path(conf.__file__).parent / "static/wsrequest/wsrequest.js"
+
+PAGE = """\
+globalThis.location = new URL("http://127.0.0.1:PORT/");
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url, protocols) {
+    super(url, { protocols, headers: { origin: location.origin } });
+  }
+};
+"""
 
 PROJECT_ASGI = """\
 import os
@@ -174,7 +184,9 @@ class Reader:
             self.printed = self._run([sys.executable, "-c", text])
         elif language == "js":
             # What a browser has and Node has not.
-            page = f"globalThis.location = new URL('http://127.0.0.1:{self._port}/');\n"
+            page = PAGE.replace("PORT", str(self._port))
+            # And what an import map does there.
+            text = text.replace('from "wsrequest"', f'from "{CLIENT.as_uri()}"')
             self.printed = self._run_script(page + text, lines)
         else:
             commands = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
