@@ -9,6 +9,7 @@ from wsrequest.contrib.cookies import CookieHandover
 
 urlpatterns = [
     path("page/", views.page),
+    path("tagged/", views.tagged),
     path("board/", views.board),
     path("board/<slug>/", views.note),
     path("card/<slug>/", views.card),

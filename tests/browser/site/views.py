@@ -24,12 +24,29 @@ PAGE = "<!doctype html><title>A page</title><link rel=icon href='data:,'><main><
 CARD = """<h2>{{ note.slug }}</h2>
 <p>{{ note.text }}</p>
 <input name="answer" aria-label="Answer"><button type="button">Send</button>"""
+TAGGED = """{% load wsrequest %}<!doctype html><link rel="icon" href="data:,">
+{% wsrequest_script %}
+<script type="module" nonce="{{ csp_nonce }}">
+  import { WSRequest } from "wsrequest";
+  import { LiveFragment } from "wsrequest/fragment";
+  const ws = new WSRequest("/ws/");
+  // One core for both, or this would not be one of its kind.
+  LiveFragment.connection = ws;
+  console.log(JSON.stringify(await ws.get("/who/")));
+</script>"""
+POLICY = "script-src 'nonce-abc'; connect-src 'self'; default-src 'self' data:"
 
 
 @ensure_csrf_cookie
 def page(request):
     """Nothing: a test brings along what its page does."""
     return HttpResponse(PAGE)
+
+
+def tagged(request):
+    """A page of modules, under a policy that allows nothing but what bears its nonce."""
+    html = engines["django"].from_string(TAGGED).render({"csp_nonce": "abc"}, request)
+    return HttpResponse(html, headers={"content-security-policy": POLICY})
 
 
 @csrf_exempt
