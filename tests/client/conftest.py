@@ -13,6 +13,7 @@ import pytest
 from django.test import override_settings
 from django.urls import get_resolver
 
+from tests.subscribe import people
 from tests.support.database import database, tables
 from tests.support.fixtures import gate, new_gate
 from tests.support.server import ServerThread
@@ -29,6 +30,12 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_state_of_another_test() -> None:
+    """The views of these urls keep some, which tests of subscriptions in this process change, too."""
+    people.state.clear()
 
 
 @pytest.fixture(autouse=True, scope="module")
