@@ -49,6 +49,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     assert shipped == expected
     assert {"wsrequest/__init__.py", "wsrequest/asgi.py", "wsrequest/py.typed"} <= shipped
+    assert "wsrequest/static/wsrequest/wsrequest.js" in shipped
 
 
 def test_the_licence_is_in_the_wheel(wheel, description):
