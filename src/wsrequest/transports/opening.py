@@ -148,13 +148,13 @@ class Inbox:
         """Whether no more frames are taken for the time being."""
         return len(self._frames) >= INBOX_FRAMES or self._size >= INBOX_BYTES
 
-    def put(self, frame: str | bytes) -> bool:
-        """Take a frame. False where the inbox is full, and it was not taken: a library that can make its peer wait
-        awaits :meth:`room` first, for any other one the peer floods (close with 4029)."""
+    def put(self, *frames: str | bytes) -> bool:
+        """Take a frame, or those that came at once. False where the inbox is full, and none was taken: a library that
+        can make its peer wait awaits :meth:`room` first, for any other one the peer floods (close with 4029)."""
         if self.is_full:
             return False
-        self._frames.append(frame)
-        self._size += len(frame)
+        self._frames.extend(frames)
+        self._size += sum(map(len, frames))
         _ring(self._heard)
         return True
 

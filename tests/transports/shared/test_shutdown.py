@@ -74,12 +74,17 @@ async def test_what_is_under_way_ends_first(
         assert await idle.close_code() == going
         assert await idle_seed.close_code() == going
         assert any(map(is_goaway, said(idle))) is negotiated
-        assert idle_seed.frames == []
+        if carrier.has("seed"):
+            assert idle_seed.frames == []
+        else:
+            assert any(map(is_goaway, said(idle_seed)))
 
         # Whoever has may not begin anything new.
         if negotiated:
             delay = (await busy.first(is_goaway))["data"]["delay"]
-            assert 0 <= delay <= 4 / 200
+            assert (
+                0 <= delay <= 1
+            )  # by the number of connections, some of which may be about to end
         refused = await refusals(busy, busy_seed) if carrier.hears_to_the_end else []
         if carrier.listens:
             assert await carrier.refusal(site) == refusal_of(carrier)
@@ -103,7 +108,10 @@ async def test_what_is_under_way_ends_first(
         ],
         4: texts(refused),
     }
-    first, *others = [message for message in said(busy_seed) if message != {"pong": 1}]
+    heard = said(busy_seed)
+    if not carrier.has("seed"):
+        heard = [message for message in heard if "control" not in message]
+    first, *others = [message for message in heard if message != {"pong": 1}]
     assert (first["status"], first["data"]) == (200, "waited seed")
     assert [(other["status"], other["data"]["code"]) for other in others] == [
         (503, "going_away") for _ in refused

@@ -1,0 +1,37 @@
+"""The project in a Tornado server, without Django's own HTTP: python -m tests.transports.shared.site.tornado PORT."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import django
+from tornado.web import Application
+
+django.setup()
+
+from wsrequest.transports.tornado import (  # noqa: E402 (Django is set up)
+    SockJSConnection,
+    SockJSRouter,
+    WebSocketHandler,
+)
+
+
+class Negotiated(SockJSConnection):
+    subprotocol = "wsrequest.v1.json"
+
+
+async def main(port: int) -> None:
+    application = Application(
+        [
+            (r"/ws/", WebSocketHandler),
+            *SockJSRouter(SockJSConnection, "/sockjs").urls,
+            *SockJSRouter(Negotiated, "/sockjs-v1").urls,
+        ]
+    )
+    application.listen(port, "127.0.0.1")
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))
