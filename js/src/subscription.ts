@@ -15,7 +15,7 @@ export interface SubscribeOptions<Data = any, Event = any> {
   onPresence?: ((members: Member[]) => void) | undefined;
   /** Events are missing that can't be had any more; the state follows, by `onSnapshot`. */
   onLost?: ((loss: { from: number; to: number | null; why: string }) => void) | undefined;
-  /** It is over: by what the url answers now, or, without an error, because it was closed. */
+  /** It is over: by what the url answers now, by the end of the whole client, or, without an error, because it was closed. */
   onEnd?: ((error?: WSRequestError) => void) | undefined;
   /** Go on after this position, rather than with what comes from now on. */
   since?: Position | undefined;
