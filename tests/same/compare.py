@@ -217,14 +217,7 @@ class OverMsgpack(OverSocket):
         return replace(step, body=msgspec.json.encode(step.message["data"]))
 
     def comparable(self, answer: Answer) -> Answer:
-        """JSON is the same where its value is."""
-        if not _is_json(answer.headers.get("content-type", "")):
-            return answer
-        try:
-            body = msgspec.json.encode(msgspec.json.decode(answer.body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return answer
-        return replace(answer, body=body)
+        return by_value(answer)
 
     def _frame(self, message: dict[str, Any]) -> bytes:
         if message.get("encoding") == "base64":
@@ -253,6 +246,17 @@ class OverMsgpack(OverSocket):
         assert encoding is None
         value = self._read(data)
         return value if isinstance(value, bytes) else value.encode(_charset(content_type))
+
+
+def by_value(answer: Answer) -> Answer:
+    """JSON is the same where its value is."""
+    if not _is_json(answer.headers.get("content-type", "")):
+        return answer
+    try:
+        body = msgspec.json.encode(msgspec.json.decode(answer.body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return answer
+    return replace(answer, body=body)
 
 
 def _packed(message: dict[str, Any]) -> bytes | None:

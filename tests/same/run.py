@@ -34,9 +34,7 @@ def assert_same(case: Case, server: ServerThread, over: type[OverSocket]) -> lis
     for step, http, message in zip(case.steps, over_http, over_socket, strict=True):
         one, other = socket.comparable(http), socket.comparable(message)
         if one != other:
-            raise AssertionError(
-                "\n".join([f"{step.method} {step.url}", *differences(one, other)])
-            )
+            raise AssertionError("\n".join([f"{step.method} {step.url}", *differences(one, other)]))
         http.streamed = message.streamed
     return over_http
 

@@ -62,24 +62,26 @@ class Client:
 
 @asynccontextmanager
 async def at(
-    server: ServerThread,
+    server: Any,
     origin: str | None = "own",
     headers: dict[str, str] | None = None,
     refused: Callable[[dict[str, Any]], None] | None = None,
+    hearing: Callable[[socketio.AsyncClient], Any] = Client,
     **options: Any,
-) -> AsyncIterator[Client]:
+) -> AsyncIterator[Any]:
+    """A client at a server, whose address is its ``http``; ``hearing`` takes what is said to it."""
     client = socketio.AsyncClient(reconnection=False)
     sent = dict(headers or {})
     if origin is not None:
         sent["Origin"] = server.http if origin == "own" else origin
     try:
-        hearing = Client(client)
+        opened = hearing(client)
         if refused is not None:
             client.on("connect_error", refused)
         await client.connect(
             server.http, transports=["websocket"], headers=sent, wait_timeout=PATIENCE, **options
         )
-        yield hearing
+        yield opened
     finally:
         await client.disconnect()
         await client.eio.disconnect(abort=True)

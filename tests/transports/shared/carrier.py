@@ -23,6 +23,8 @@ FEATURES = {
     "back-pressure": "a stream waits for a slow reader",
     "large": "answers of more than 1 MiB in one piece",
     "http": "HTTP from the same process",
+    "exact": "JSON as it was written, blank by blank",
+    "seed": "clients of 2014: any text in a frame, no ids",
 }
 
 
@@ -138,7 +140,7 @@ class Carrier:
             path=path or self.path,
         ) as wire:
             peer = Peer(wire)
-            if not seed and self.has("subprotocols"):
+            if self.has("subprotocols") and not (seed and self.has("seed")):
                 peer.hello = await peer.next()
             yield peer
 

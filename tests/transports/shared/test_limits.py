@@ -37,10 +37,14 @@ BROKEN: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "code"), BROKEN, ids=[code for _, code in BROKEN])
-async def test_what_is_no_message(peer: Peer, text: str, code: str) -> None:
-    await peer.send_text(text)
-    answer = await peer.next()
-    assert (answer["status"], answer["data"]["code"]) == (400, code)
+async def test_what_is_no_message(peer: Peer, carrier: Carrier, text: str, code: str) -> None:
+    if code.startswith("invalid_") and not carrier.has("seed"):
+        with pytest.raises(ValueError, match=r"event|Expecting"):  # its client can't say it
+            await peer.send_text(text)
+    else:
+        await peer.send_text(text)
+        answer = await peer.next()
+        assert (answer["status"], answer["data"]["code"]) == (400, code)
     await peer.still_answers()
 
 

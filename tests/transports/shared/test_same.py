@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from tests.same.cases import CASES, Case
-from tests.same.compare import CSRF, USER_AGENT, Answer, OverHTTP, OverSocket, Step
+from tests.same.compare import CSRF, USER_AGENT, Answer, OverHTTP, OverSocket, Step, by_value
 from tests.same.run import assert_as_expected, differences
-from tests.transports.shared.carrier import Site, Wire
+from tests.transports.shared.carrier import Carrier, Site, Wire
 from tests.transports.shared.carriers import CARRIERS
 from tests.transports.shared.conftest import Connect
 from tests.transports.shared.serving import Serving
@@ -27,6 +27,9 @@ SAMPLE = """
     odd-nan odd-latin-1 odd-surrogate odd-png stream-large astream-language mixed-stream-split file-download
     fail-500 afail-404 cookies login-sync messages database-a api-write api-broken-json language-left-behind etag-same
 """.split()
+
+#: Views that tell how the JSON was written that they were sent.
+OF_TEXT = {"json-post"}
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -96,15 +99,21 @@ def wrong(step: Step, one: Answer, other: Answer) -> Iterator[str]:
 
 
 async def test_messages_are_answered_as_http_is(
-    connect: Connect, site: Site, over_http: dict[str, list[Answer]]
+    connect: Connect, carrier: Carrier, site: Site, over_http: dict[str, list[Answer]]
 ) -> None:
-    found: list[str] = []
+    found: dict[str, str] = {}
     async with connect() as helper:
         for name in SAMPLE:
             case = BY_NAME[name]
             await helper.request("/renew/")
             answers = [placed(answer, site) for answer in await over_wire(case, connect, site)]
+            same = (lambda answer: answer) if carrier.has("exact") else by_value
             for step, one, other in zip(case.steps, over_http[name], answers, strict=True):
-                found += wrong(step, one, other)
-            assert_as_expected(case, answers)
-    assert not found, "\n".join(found)
+                if lines := [*wrong(step, same(one), same(other))]:
+                    found[name] = "\n".join([*found.get(name, "").splitlines(), *lines])
+            # Texts are HTTP's, which has no streams that could be told from others.
+            texts = zip(over_http[name], answers, strict=True)
+            expected = [replace(one, streamed=other.streamed) for one, other in texts]
+            assert_as_expected(case, expected)
+    allowed = set() if carrier.has("exact") else OF_TEXT
+    assert found.keys() == allowed, "\n".join(found.values())

@@ -12,6 +12,7 @@ Django must be set up. Tornado runs on asyncio: sessions live on its loop, and v
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from wsrequest.transports.tornado.websocket import WebSocketHandler
@@ -26,6 +27,7 @@ def __getattr__(name: str) -> Any:
     """Who has no SockJS clients need not have sockjs-tornado."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from wsrequest.transports.tornado import sockjs
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # sockjs-tornado's, of itself
+        from wsrequest.transports.tornado import sockjs
     return getattr(sockjs, name)
