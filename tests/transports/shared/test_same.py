@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -101,7 +102,7 @@ def wrong(step: Step, one: Answer, other: Answer) -> Iterator[str]:
 async def test_messages_are_answered_as_http_is(
     connect: Connect, carrier: Carrier, site: Site, over_http: dict[str, list[Answer]]
 ) -> None:
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     async with connect() as helper:
         for name in SAMPLE:
             case = BY_NAME[name]
@@ -110,10 +111,10 @@ async def test_messages_are_answered_as_http_is(
             same = (lambda answer: answer) if carrier.has("exact") else by_value
             for step, one, other in zip(case.steps, over_http[name], answers, strict=True):
                 if lines := [*wrong(step, same(one), same(other))]:
-                    found[name] = "\n".join([*found.get(name, "").splitlines(), *lines])
+                    found.setdefault(name, []).extend(lines)
             # Texts are HTTP's, which has no streams that could be told from others.
             texts = zip(over_http[name], answers, strict=True)
             expected = [replace(one, streamed=other.streamed) for one, other in texts]
             assert_as_expected(case, expected)
     allowed = set() if carrier.has("exact") else OF_TEXT
-    assert found.keys() == allowed, "\n".join(found.values())
+    assert found.keys() == allowed, "\n".join(chain.from_iterable(found.values()))
