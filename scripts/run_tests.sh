@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 waiting=(
     tests/browser tests/demo tests/deploy tests/development tests/faults tests/js tests/live/oracle tests/once
-    tests/presence tests/push tests/shutdown tests/transports
+    tests/presence tests/push tests/shutdown
 )
 nothing_selected=5 # pytest's own; with -k, say, the tests may all be in the other half
 

@@ -132,6 +132,7 @@ async def test_the_server_is_restarted(broker, listen, postgres_server):
     ears, heard = listen()
     before = await ears.subscribe("/restarted/")
     await broker.apublish("/restarted/", b"before", KEEP)
+    await heard.until(lambda: len(heard.events) == 1)
     await asyncio.to_thread(postgres_server.stop)
     try:
         await heard.until(lambda: heard.turns == ["interrupted"])
