@@ -76,6 +76,7 @@ class SockJSConnection(sockjs.tornado.SockJSConnection):  # type: ignore[misc]  
         try:
             await session.run()
         finally:
+            session.leave()
             carrier.close(1011, "")  # where it is open still, something has failed
 
 

@@ -90,6 +90,7 @@ class WebSocketHandler(tornado.websocket.WebSocketHandler):
         try:
             await session.run()
         finally:
+            session.leave()
             self._wire.hang_up()
             self.close(1011)  # where it is open still, something has failed
 
