@@ -41,8 +41,8 @@ class SockJSConnection(sockjs.tornado.SockJSConnection):  # type: ignore[misc]  
     no ``on_message()``. SockJS' handler is ``request.websocket.state["handler"]``.
     """
 
-    #: What the clients speak: "wsrequest.v1.json" for those that take notices, ``hello``, ``goaway`` and arrays of
-    #: messages. None is for those of 2014.
+    #: What the clients speak; "wsrequest.v1.json" for those that take notices, ``hello``, ``goaway`` and arrays of
+    #: messages, None for those of 2014.
     subprotocol: str | None = None
 
     def __init__(self, session: Any) -> None:
