@@ -45,7 +45,7 @@ nitpick_ignore_regex = [
         r"py:class",
         r"wsrequest\.testing\.(base|subscription)\.(Answer|Code|Events|Nothing|One|Subscribed)",
     ),
-    (r"py:class", r"Exchange|Run|contextlib\..*|socketio\..*"),
+    (r"py:class", r"Exchange|Run|(contextlib|socketio|tornado)\..*"),
     # What the functions that send events take; their docstrings say it.
     (
         r"py:class",
