@@ -129,13 +129,13 @@ class TornadoThread:
 
     async def _serve(self) -> None:
         self.loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        quick = {"disconnect_delay": 0.2, "session_check_interval": 0.05}
+        quick = {"disconnect_delay": 2, "session_check_interval": 0.1}
         application = Application(
             [
                 (r"/ws/.*", WebSocketHandler),
                 (r"/keyed/", Keyed),
-                *SockJSRouter(SockJSConnection, "/sockjs").urls,
-                *SockJSRouter(Negotiated, "/v1").urls,
+                *SockJSRouter(SockJSConnection, "/sockjs", quick).urls,
+                *SockJSRouter(Negotiated, "/v1", quick).urls,
                 *SockJSRouter(Greeting, "/greeting", quick).urls,
             ]
         )

@@ -61,6 +61,7 @@ class SockJSConnection(sockjs.tornado.SockJSConnection):  # type: ignore[misc]  
         self._serving = asyncio.create_task(
             self._serve(replace(handler.handshake, subprotocols=spoken), handler)
         )
+        self._serving.add_done_callback(_raise_error)
 
     def on_close(self) -> None:
         self.wire.hang_up()
@@ -78,6 +79,12 @@ class SockJSConnection(sockjs.tornado.SockJSConnection):  # type: ignore[misc]  
         finally:
             session.leave()
             carrier.close(1011, "")  # where it is open still, something has failed
+
+
+def _raise_error(task: asyncio.Task[None]) -> None:
+    """Nobody else asks: the loop logs it."""
+    if not task.cancelled():
+        task.result()
 
 
 class SockJSRouter(sockjs.tornado.SockJSRouter):  # type: ignore[misc]

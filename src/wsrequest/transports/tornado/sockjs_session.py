@@ -54,9 +54,9 @@ class SockJSSession(session.Session):  # type: ignore[misc]
     def belongs_to(self, handshake: Handshake) -> bool:
         """Whether this is who has opened it, for all that can be told: its name stands in urls, and so in logs."""
         cookie = session_cookie(CookieJar(handshake.header(b"cookie") or ""))
-        return cookie == self._cookie or (
-            self.served is not None and cookie == session_cookie(self.served.jar)
-        )
+        if cookie is None or self.served is None:
+            return cookie == self._cookie
+        return cookie in (self._cookie, session_cookie(self.served.jar))
 
     def on_messages(self, messages: Any) -> None:
         if self.conn is not None:
