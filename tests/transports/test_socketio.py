@@ -273,3 +273,15 @@ async def test_polling_from_another_site(server: ServerThread) -> None:
         answer = await browser.get(url, headers={"Origin": "http://evil.example"})
         assert answer.status_code == 400
         assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_nobody_makes_up_a_handshake(client: Client, server: ServerThread) -> None:
+    """Socket.IO's library hands on whatever a client emits, also what is named as its own events are."""
+    host = server.http.removeprefix("http://").encode()
+    scope = {"path": "/", "client": ["6.6.6.6", 1], "headers": [[b"host", host], [b"cookie", b""]]}
+    (real,) = registry.members
+    for forged in ({"asgi.scope": scope}, {}, None):
+        assert await client.socket.call("connect", forged, timeout=PATIENCE) is None
+    assert await client.socket.call("disconnect", "client disconnect", timeout=PATIENCE) is None
+    assert (await client.ask("get", "/hello/"))["body"] == "hello"
+    assert list(registry.members) == [real]

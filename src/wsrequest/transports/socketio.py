@@ -58,13 +58,16 @@ class WebSocketRequestNamespace(socketio.AsyncNamespace):  # type: ignore[misc] 
         self._clients: dict[str, _Client] = {}
 
     async def trigger_event(self, event: str, sid: str, *args: Any) -> Any:
+        # A client may emit what it calls "connect" or "disconnect", with a handshake of its own invention.
         if event == "connect":
-            return await self._connect(sid, *args)
+            is_genuine = args[:1] and args[0] is self.server.get_environ(sid, self.namespace)
+            return await self._connect(sid, *args) if is_genuine else None
         client = self._clients.get(sid)
         if client is None:
             return None
         if event == "disconnect":
-            client.hang_up()
+            if not self.server.manager.is_connected(sid, self.namespace):
+                client.hang_up()
             return None
         return await client.ask(event, args[0] if args and isinstance(args[0], dict) else {})
 
