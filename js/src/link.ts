@@ -163,15 +163,15 @@ export class Link {
   #write(text: string): void {
     if (this.state !== "open") return;
     this.#socket!.send(text);
-    this.#rest();
   }
 
-  /** Nothing is to be said for now: a ping is due in time. */
+  /** A ping is due in time, whatever else is said: only what is answered at once shows that somebody is there. */
   #rest(): void {
     if (this.#heartbeat) this.#after("ping", this.#heartbeat, () => this.#ping());
   }
 
   #ping(): void {
+    this.#rest();
     this.#write('{"ping":1}');
     this.#timers.pong ??= setTimeout(() => this.#give(4201), PATIENCE);
   }

@@ -49,14 +49,14 @@ export class Subscription implements Entry {
     this.#fields = { method: "SUBSCRIBE", url, data, headers, token, presence, live };
     this.position = since;
     this.#id = link.enter(this);
-    signal?.addEventListener("abort", () => this.close());
+    signal?.addEventListener("abort", this.close);
     if (signal?.aborted) this.close();
   }
 
   /** Hear no more. */
-  close(): void {
+  readonly close = (): void => {
     if (this.link.drop(this.#id)) this.fail();
-  }
+  };
 
   // For the connection.
 
@@ -71,6 +71,8 @@ export class Subscription implements Entry {
 
   fail(error?: WSRequestError): void {
     clearTimeout(this.#timer);
+    // A signal may be for many, and outlive them.
+    this.handlers.signal?.removeEventListener("abort", this.close);
     this.handlers.onEnd?.(error);
   }
 
@@ -111,14 +113,16 @@ export class Subscription implements Entry {
   }
 
   #refused(message: Incoming): void {
-    const { status, headers } = message;
-    if (status === 503) {
-      // The server can't serve it just now.
+    const { status, headers, end } = message;
+    const after = headers?.["retry-after"];
+    if (status === 503 || (status === 429 && after) || (status! > 499 && this.position && !end)) {
+      // It can't be served just now: that says nothing of who may watch it.
       const again = () => {
         this.sent = false;
         this.link.begin(this.#id, this);
       };
-      this.#timer = setTimeout(again, 1000 * +(headers?.["retry-after"] ?? 5));
+      // (A time of day is no number.)
+      this.#timer = setTimeout(again, 1000 * (+after! || 5));
     } else {
       this.link.under.delete(this.#id);
       this.fail(new WSRequestError(status!, valueOf(message), headers));

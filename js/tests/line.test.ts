@@ -163,4 +163,18 @@ describe("the heart of a line", () => {
     expect(over).toHaveBeenCalledOnce();
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  test("notices that nobody is there while a tab speaks all the time", () => {
+    const upstream = new Upstream();
+    const tab = new Listener();
+    const line = new Line(upstream, () => {});
+    line.join(tab);
+    upstream.opens(20);
+    for (let second = 1; second <= 30; second++) {
+      say(line, tab, { id: second, url: "/a/" });
+      vi.advanceTimersByTime(1000);
+    }
+    expect(upstream.closed).toBe(1);
+    expect(tab.news.at(-1)).toEqual({ close: { code: 4201, reason: "No pong." } });
+  });
 });

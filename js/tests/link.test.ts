@@ -196,7 +196,7 @@ describe("a frame", () => {
 });
 
 describe("the heartbeat", () => {
-  test("is a ping after so long without a word of ours", async () => {
+  test("is a ping every so often", async () => {
     const { ws, peers } = pair();
     await settle();
     const peer = peers[0]!.hello({ heartbeat: 20 });
@@ -204,7 +204,6 @@ describe("the heartbeat", () => {
     const answer = watch(ws.get("/a/"));
     await settle();
     peer.says({ id: 1, status: 200, headers: {}, data: 1 });
-    await pass(19_000);
     expect(peer.sent).toHaveLength(1);
     await pass(1_000);
     expect(peer.sent.slice(1)).toEqual([{ ping: 1 }]);
@@ -213,6 +212,18 @@ describe("the heartbeat", () => {
     expect(peer.sent.slice(1)).toEqual([{ ping: 1 }, { ping: 1 }]);
     expect(answer.value).toBe(1);
     expect(ws.state).toBe("open");
+  });
+
+  test("finds a peer that is silent while there is always something to say to it", async () => {
+    const { ws, peers } = pair();
+    await settle();
+    peers[0]!.hello({ heartbeat: 20 });
+    for (let second = 0; second < 30; second++) {
+      watch(ws.get("/a/"));
+      await pass(1000);
+    }
+    expect(ws.state).toBe("waiting");
+    expect(peers[0]!.closed).toBe(1);
   });
 
   test("finds a peer that is silent, and comes back without waiting for its close", async () => {

@@ -119,6 +119,43 @@ describe("a subscription", () => {
     expect(take()).toEqual([["state", "open"]]);
   });
 
+  test.each(["Wed, 21 Oct 2026 07:28:00 GMT", "0", undefined])("is asked for again in five seconds where it said %s", async (after) => {
+    const { peer } = await subscribed();
+    peer.take();
+    peer.says({ id: 1, status: 503, headers: after ? { "retry-after": after } : {}, data: {} });
+    await pass(4999);
+    expect(peer.take()).toEqual([]);
+    await pass(1);
+    expect(peer.take()).toHaveLength(1);
+  });
+
+  test("is borne by a limit of messages, and not by one of subscriptions", async () => {
+    const { peer, take } = await subscribed();
+    peer.take();
+    peer.says({ id: 1, status: 429, headers: { "retry-after": "1" }, data: { code: "rate_limited" } });
+    await pass(1000);
+    expect(peer.take()).toHaveLength(1);
+    expect(take()).toEqual([]);
+    peer.says({ id: 1, status: 429, headers: {}, data: { code: "too_many_subscriptions" } });
+    expect(take()).toMatchObject([["end", { status: 429 }]]);
+  });
+
+  test("outlives an error of the server's when it is made again, not one at first", async () => {
+    const { peer, again, take } = await subscribed();
+    peer.says(begun(1, "open"));
+    const next = await again();
+    take();
+    next.take();
+    next.says({ id: 1, status: 500, headers: {}, data: {} });
+    await pass(5000);
+    expect(next.take()).toHaveLength(1);
+    next.says(begun(1, "open"), { id: 1, end: true, status: 500, data: {} });
+    expect(take().at(-1)).toMatchObject(["end", { status: 500 }]);
+    const first = await subscribed();
+    first.peer.says({ id: 1, status: 500, headers: {}, data: {} });
+    expect(first.take()).toMatchObject([["end", { status: 500 }]]);
+  });
+
   test("is asked for once where the connection is lost while it waits for that", async () => {
     const { peer, again } = await subscribed();
     peer.says({ id: 1, status: 503, headers: { "retry-after": "40" }, data: {} });
@@ -158,6 +195,15 @@ describe("a subscription", () => {
     peer.says(event(1, 1), { id: 1, end: true, status: 499, data: {} });
     expect(take()).toEqual([]);
     expect((await again()).sent).toEqual([]);
+  });
+
+  test("leaves nothing with a signal that outlives it", async () => {
+    const { signal } = new AbortController();
+    const [listens, forgets] = [vi.spyOn(signal, "addEventListener"), vi.spyOn(signal, "removeEventListener")];
+    const { subscription } = await subscribed({ signal });
+    subscription.close();
+    expect(forgets.mock.calls).toEqual(listens.mock.calls);
+    expect(listens).toHaveBeenCalledOnce();
   });
 
   test("that is given up before it began is cancelled at once", async () => {

@@ -37,7 +37,8 @@ export class Line {
   #lastId = 0;
   #greeting: Message[] = []; // what a tab that comes later has to know
   #beat: ReturnType<typeof setInterval> | undefined;
-  #silent = true; // nothing was sent since the last beat
+  #spoke = false; // since the last beat
+  #heard = false; // since then, too
   #waits = false; // for a pong
 
   /** `over()`: the connection is closed, or nobody uses it any more. */
@@ -93,11 +94,12 @@ export class Line {
 
   #transmit(messages: Message[]): void {
     if (!this.#open || !messages.length) return;
-    this.#silent = false;
+    this.#spoke = true;
     this.#socket.send(frameOf(messages));
   }
 
   #hear(text: string): void {
+    this.#heard = true;
     this.#waits = false;
     const frames = new Map<Tab, Message[]>();
     for (const message of messagesOf(text)) {
@@ -141,11 +143,12 @@ export class Line {
 
   #pulse(): void {
     if (this.#waits) return this.#end(4201, "No pong.");
-    if (this.#silent) {
+    // Who speaks and is not answered may speak to nobody.
+    if (!this.#spoke || !this.#heard) {
       this.#waits = true;
       this.#transmit([{ ping: ++this.#lastId }]);
     }
-    this.#silent = true;
+    this.#spoke = this.#heard = false;
   }
 
   #end(code: number, reason: string): void {
