@@ -18,8 +18,8 @@ from wsrequest.transports.socketio import get_socketio_server
 PATIENCE = 60
 
 
-def new_server() -> ServerThread:
-    application = socketio.ASGIApp(get_socketio_server(), get_asgi_application())
+def new_server(**options: Any) -> ServerThread:
+    application = socketio.ASGIApp(get_socketio_server(**options), get_asgi_application())
     return ServerThread(application=application).start()
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from pytest_django.fixtures import Settings
+from websockets.asyncio.client import connect
 
 from tests.support.server import ServerThread
-from tests.transports.socketio_client import at, new_server, refusal
+from tests.transports.socketio_client import at, gone, new_server, refusal
+from wsrequest.session.registry import registry
 
 
 @pytest.fixture
@@ -34,3 +36,21 @@ async def test_a_refusal_says_why(limited: ServerThread) -> None:
     assert "as many connections" in said["message"]
     assert said["data"]["statusCode"] == 503
     assert said["data"]["headers"]["retry-after"] == "5"
+
+
+async def test_who_takes_nothing_is_given_up(database: None) -> None:
+    """Also while the engine can't read on, as there is no room for more requests, and so sees nobody leave."""
+    running = new_server(ping_interval=1, ping_timeout=1)
+    try:
+        address = f"{running.ws.removesuffix('/ws/')}/socket.io/?EIO=4&transport=websocket"
+        async with connect(address, max_queue=1, ping_interval=None, close_timeout=0) as socket:
+            await socket.recv()
+            await socket.send("40")
+            await socket.recv()
+            assert registry.members
+            for number in range(400):
+                await socket.send(f'42{number}["get", {{"url": "/large/text/"}}]')
+            await gone(running)
+            socket.transport.abort()
+    finally:
+        running.stop()

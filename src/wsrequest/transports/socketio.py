@@ -179,17 +179,29 @@ class _Client(Inbox):
         if self.is_gone:
             raise ConnectionResetError
         # The engine's queue has no bound of its own: one frame waits there, while another one is sent.
-        await self._engine.queue.join()
+        await self._drain()
 
     async def close(self, code: int) -> None:
         await self._emit(Emit("closing", ({"code": code},)))
-        if self._engine is not None and not self._engine.closed:
-            await self._engine.queue.join()  # said, before the engine forgets what is to be said
+        if not self.is_gone:
+            await self._drain()  # said, before the engine forgets what is to be said
         if code < 4100:  # its clients take it for good
             await self._server.disconnect(self._sid, self._namespace, ignore_queue=True)
         elif self._engine is not None:  # they come back
             await self._engine.close(wait=False)
             await self._engine.queue.put(None)  # by which the engine ends its WebSocket, too
+
+    async def _drain(self) -> None:
+        """Wait until what was said is on its way. Raises TimeoutError, an OSError, and gives the client up, where it
+        takes nothing for as long as it may be silent: the engine does not see to that while it can't read on."""
+        try:
+            async with asyncio.timeout(
+                self._server.eio.ping_interval + self._server.eio.ping_timeout
+            ):
+                await self._engine.queue.join()
+        except TimeoutError:
+            await self._engine.close(wait=False, abort=True)
+            raise
 
     def _put(self, frame: str) -> None:
         if not self.put(frame):
