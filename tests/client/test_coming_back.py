@@ -16,6 +16,7 @@ from tests.project.gates import Gate
 from tests.subscribe import people, urls
 from tests.support.server import ServerProcess, ServerThread
 from wsrequest.client import Connection, connect
+from wsrequest.client.options import seconds_in
 
 
 @pytest.fixture(autouse=True)
@@ -225,6 +226,40 @@ async def test_an_old_subscription_bears_a_server_that_is_not_well(connection, p
         await say(connection, url, "well")
         while (event := await anext(events)).data != "well":
             assert event.name in ("lost", "replace")
+
+
+async def test_a_subscription_that_waits_does_not_call_back_who_was_sent_away(
+    connection, proxy, other, name, url, monkeypatch
+):
+    async with connection.subscribe(url) as events:
+        urls.state[f"{name} status"] = 503
+        proxy.cut()
+        await until(lambda: events._timer is not None)
+        # Until it asks again, the client shall have been sent away.
+        monkeypatch.setattr("wsrequest.client.subscription.back_off", lambda tries: PATIENCE)
+        again = events._timer
+        await until(lambda: events._timer is not again)
+        await other.http.get("/send-away/", params={"id": connection.id})
+        with pytest.raises(httpx.RemoteProtocolError, match="4010"):
+            await anext(events)
+        assert events._timer.cancelled()
+    assert connection.state == "closed"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("3", 3),
+        ("0", 0),
+        (None, 1),
+        ("", 1),
+        ("-1", 1),
+        ("nan", 1),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
+    ],
+)
+def test_how_long_to_wait(said, seconds):
+    assert seconds_in(said, 1) == seconds
 
 
 async def test_a_subscription_that_may_not_be_any_more(connection, proxy, name, url):

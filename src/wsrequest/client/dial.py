@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from wsrequest.client.options import Target
+from wsrequest.client.options import Target, seconds_in
 from wsrequest.errors import InvalidMessage
 from wsrequest.protocol.client import ClientConnection, after_close, subprotocols
 from wsrequest.protocol.messages import Said
@@ -140,10 +140,7 @@ def _refused(target: Target, error: InvalidStatus) -> Refused:
     if location := response.headers.get("Location"):
         said = f", to {location}: write that address"
     text = f"{target.url} answers {response.status_code}{said}"
-    try:
-        retry_after = float(response.headers.get("Retry-After") or 0)
-    except ValueError:
-        retry_after = 0
+    retry_after = seconds_in(response.headers.get("Retry-After"))
     is_final = response.status_code not in NOT_NOW
     return Refused(Failure(httpx.ConnectError, text), is_final=is_final, retry_after=retry_after)
 

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from wsrequest.client.dial import BYE, Failure, Refused, close, closed_by, dial
 from wsrequest.client.exchange import HARD_LIMIT, MOST_TRIES, SOFT_LIMIT, Exchange, is_last
-from wsrequest.client.options import Target, Token, back_off, pause_before
+from wsrequest.client.options import Target, Token, back_off, pause_before, seconds_in
 from wsrequest.client.table import Table
 from wsrequest.errors import InvalidMessage
 from wsrequest.protocol.client import ClientConnection, Comeback, Hello, after_close, data_of
@@ -361,7 +361,7 @@ class Link:
         data = data_of(self.codec, said)
         code = data.get("code") if isinstance(data, dict) else None
         if code == "rate_limited":
-            pause = int(said.headers.get("retry-after", 1))
+            pause = seconds_in(said.headers.get("retry-after"), 1)
             asyncio.get_running_loop().call_later(pause, self.table.put_again, exchange)
         elif code != "going_away":
             return False

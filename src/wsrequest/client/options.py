@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import re
 import ssl as tls
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,12 @@ def back_off(attempt: int) -> float:
     """Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): a thousand clients that
     lost their server at one moment don't come back at one moment."""
     return random.uniform(0, min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(attempt, 16)))  # noqa: S311
+
+
+def seconds_in(retry_after: str | None, otherwise: float = 0) -> float:
+    """What a Retry-After says. It may be a time of day, too, by a clock that may not be ours: that is not taken."""
+    seconds = re.fullmatch("[0-9]{1,9}", retry_after or "")
+    return float(seconds[0]) if seconds else otherwise
 
 
 def pause_before(comeback: Comeback, goaway: float | None, attempt: int) -> float:

@@ -14,7 +14,7 @@ from wsrequest.client.dial import BYE, Failure
 from wsrequest.client.exchange import Exchange
 from wsrequest.client.following import Event, Following, Gap, Position
 from wsrequest.client.link import Link
-from wsrequest.client.options import back_off
+from wsrequest.client.options import back_off, seconds_in
 from wsrequest.client.response import response_of
 from wsrequest.protocol.client import body_of
 from wsrequest.protocol.messages import Asked, Said
@@ -91,13 +91,10 @@ class _Iterator(Exchange, Generic[T]):
 
     async def aclose(self) -> None:
         """Unsubscribe; an iteration ends."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._link.wants.discard(self)
-        if self.id and not self.is_over:
-            self._link.cancel(self)
-        self.is_over = True
-        self._news.set()
+        if not self.is_over:
+            if self.id:
+                self._link.cancel(self)
+            self._finish(None)
 
     # --- for the link ---
 
@@ -182,11 +179,7 @@ class _Iterator(Exchange, Generic[T]):
 
     def _try_later(self, said: Said) -> None:
         self._link.table.remove(self)
-        try:
-            wanted = float(said.headers.get("retry-after", 0))
-        except ValueError:
-            wanted = 0
-        pause = max(wanted, back_off(self._tries))
+        pause = max(seconds_in(said.headers.get("retry-after")), back_off(self._tries))
         self._tries += 1
         self._timer = asyncio.get_running_loop().call_later(pause, self._subscribe)
 
@@ -209,6 +202,8 @@ class _Iterator(Exchange, Generic[T]):
         )
 
     def _finish(self, error: httpx.HTTPError | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self.is_over = True
         self._error = error
         self._link.wants.discard(self)
