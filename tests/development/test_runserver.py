@@ -95,7 +95,7 @@ class Run:
         while self.process.poll() is None:
             try:
                 self.get("/page/")
-            except urllib.error.URLError:  # granian listens a little later than it is said
+            except OSError:  # granian listens a little later than it is said
                 time.sleep(0.05)
             else:
                 return
