@@ -76,9 +76,7 @@ async def sockjs_websocket(base: str, site: Site, options: Any) -> AsyncIterator
 
 
 @asynccontextmanager
-async def sockjs_http(
-    base: str, site: Site, options: Any, poll: Callable[[httpx.AsyncClient], AsyncIterator[str]]
-) -> AsyncIterator[Any]:
+async def sockjs_http(base: str, site: Site, options: Any) -> AsyncIterator[Any]:
     sent = dict(options["headers"])
     if options["origin"] is not None:
         sent["Origin"] = options["origin"]
@@ -99,16 +97,8 @@ async def sockjs_http(
         def abort() -> None:
             leaving.append(asyncio.create_task(client.aclose()))
 
-        async with aclosing(poll(client)) as frames:  # type: ignore[type-var]
+        async with aclosing(streamed(client)) as frames:
             yield frames, say, abort
-
-
-async def polled(client: httpx.AsyncClient) -> AsyncIterator[str]:
-    try:
-        while (response := await client.post("/xhr")).status_code == 200:
-            yield response.text.rstrip("\n")
-    except (httpx.HTTPError, RuntimeError):  # RuntimeError: the client was closed
-        return
 
 
 async def streamed(client: httpx.AsyncClient) -> AsyncIterator[str]:
@@ -175,6 +165,5 @@ def over_sockjs(name: str, title: str, connected: Callable[..., Any]) -> Carrier
 CARRIERS = (
     WEBSOCKET,
     over_sockjs("websocket", "websocket", sockjs_websocket),
-    over_sockjs("streaming", "xhr-streaming", lambda *where: sockjs_http(*where, streamed)),
-    over_sockjs("polling", "xhr-polling", lambda *where: sockjs_http(*where, polled)),
+    over_sockjs("streaming", "xhr-streaming", sockjs_http),
 )
