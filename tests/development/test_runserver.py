@@ -59,7 +59,16 @@ class Run:
         self.printed: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "runserver", *arguments, port],
+            # A shell's background processes, as these may be, ignore SIGINT, and so does what they start.
+            [
+                "env",
+                "--default-signal=INT",
+                sys.executable,
+                "manage.py",
+                "runserver",
+                *arguments,
+                port,
+            ],
             cwd=folder,
             env={
                 **os.environ,
