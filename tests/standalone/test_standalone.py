@@ -30,7 +30,18 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     with (folder / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-X", "dev", "ws.py", str(port)],
+            # A shell's background processes, as this may be one's child, ignore SIGINT.
+            [
+                "env",
+                "--default-signal=INT",
+                sys.executable,
+                "-W",
+                "error",
+                "-X",
+                "dev",
+                "ws.py",
+                str(port),
+            ],
             cwd=EXAMPLE,
             env={**kept, "BOARD_DB": str(folder / "board.sqlite3")},
             stdout=subprocess.PIPE,
