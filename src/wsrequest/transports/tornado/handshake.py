@@ -14,7 +14,8 @@ from wsrequest.protocol.handshake import Handshake
 def handshake_of(request: HTTPServerRequest) -> Handshake:
     """To be called before the upgrade. ``xheaders=True`` of the server has its say on the client and on ``secure``."""
     connection: Any = request.connection
-    peer, own = connection.context.address, connection.stream.socket.getsockname()
+    peer, socket = connection.context.address, connection.stream.socket
+    own = None if socket is None else socket.getsockname()  # None: the client is gone
     offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
     return Handshake(
         path=unquote(request.path),
