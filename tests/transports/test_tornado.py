@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from django.urls import get_resolver
 from pytest_django.fixtures import Settings
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -22,6 +24,7 @@ from tests.transports.tornado_server import TornadoThread
 from wsrequest import publish
 from wsrequest.session.session import Session
 from wsrequest.transports.opening import INBOX_FRAMES
+from wsrequest.transports.tornado.handshake import handshake_of
 
 PATIENCE = 30
 
@@ -285,3 +288,16 @@ def test_sockjs_need_not_be_installed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["ModuleNotFoundError", "AttributeError"]
+
+
+def test_a_client_that_is_gone_already() -> None:
+    context, stream = SimpleNamespace(address=("192.0.2.7", 9)), SimpleNamespace(socket=None)
+    request = HTTPServerRequest(
+        start_line=RequestStartLine("GET", "/ws/?a=b", "HTTP/1.1"),
+        headers=HTTPHeaders({"Host": "example.org"}),
+        connection=SimpleNamespace(context=context, stream=stream),  # type: ignore[arg-type]
+    )
+    request.remote_ip = "192.0.2.7"
+    handshake = handshake_of(request)
+    assert (handshake.client, handshake.server) == (("192.0.2.7", 9), None)
+    assert (handshake.path, handshake.query_string) == ("/ws/", b"a=b")

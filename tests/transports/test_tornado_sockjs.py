@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.project.gates import Gate
 from tests.support.client import Peer, connect
 from tests.transports.shared.carrier import Site
-from tests.transports.shared.carriers.tornado import opens, polled, sockjs_http, sockjs_websocket
+from tests.transports.shared.carriers.tornado import opens, sockjs_http, sockjs_websocket
 from tests.transports.tornado_server import TornadoThread
 from wsrequest.errors import ConfigurationError
 from wsrequest.session.session import Session as Connection
@@ -29,7 +29,7 @@ from wsrequest.transports.tornado import SockJSConnection
 PATIENCE = 30
 WAYS = {
     "websocket": opens(sockjs_websocket),
-    "polling": opens(lambda *where: sockjs_http(*where, polled)),
+    "streaming": opens(sockjs_http),
 }
 LOGIN = {
     "url": "/log-in/",
