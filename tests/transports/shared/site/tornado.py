@@ -21,12 +21,16 @@ class Negotiated(SockJSConnection):
     subprotocol = "wsrequest.v1.json"
 
 
+#: A test that reads nothing for a while does not ask for the rest of a stream, either.
+PATIENT = {"disconnect_delay": 20}
+
+
 async def main(port: int) -> None:
     application = Application(
         [
             (r"/ws/", WebSocketHandler),
-            *SockJSRouter(SockJSConnection, "/sockjs").urls,
-            *SockJSRouter(Negotiated, "/sockjs-v1").urls,
+            *SockJSRouter(SockJSConnection, "/sockjs", PATIENT).urls,
+            *SockJSRouter(Negotiated, "/sockjs-v1", PATIENT).urls,
         ]
     )
     application.listen(port, "127.0.0.1")
