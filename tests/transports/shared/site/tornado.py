@@ -22,7 +22,7 @@ class Negotiated(SockJSConnection):
 
 
 #: A test that reads nothing for a while does not ask for the rest of a stream, either.
-PATIENT = {"disconnect_delay": 20}
+PATIENT = {"disconnect_delay": 8}
 
 
 async def main(port: int) -> None:
