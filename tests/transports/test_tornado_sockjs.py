@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.urls import get_resolver
 from pytest_django.fixtures import Settings
 from websockets.asyncio.client import connect as websockets_connect
@@ -178,7 +179,10 @@ async def test_another_session_says_and_hears_nothing(server: TornadoThread) -> 
 
 
 def latest_session() -> str:
-    return Session.objects.latest("expire_date").session_key
+    try:
+        return Session.objects.latest("expire_date").session_key
+    finally:
+        connection.close()
 
 
 async def test_a_session_that_was_made_on_the_connection(server: TornadoThread) -> None:
