@@ -262,10 +262,17 @@ async def test_a_body_that_is_too_large(
     async with polling(server, f"/sockjs/000/large-{over}") as client:
         assert await poll(client) == "o"
         body = f'["{"x" * (2000 - 4 + over)}"]'
-        response = await client.post("/xhr_send", content=body)
-        assert response.status_code == (400 if over else 204)
-        if not over:
-            assert messages_of(await poll(client))[0]["status"] == 413
+        try:
+            status = (await client.post("/xhr_send", content=body)).status_code
+        except (
+            httpx.TransportError
+        ):  # Tornado hangs up on what it has not read, and 400 may be lost with that
+            status = 400
+        assert status == (400 if over else 204)
+        if over:  # none of it was taken, and the connection is as before
+            assert await say(client, {"ping": 7}) == 204
+        (message,) = messages_of(await poll(client))
+        assert message == {"pong": 7} if over else message["status"] == 413
 
 
 async def test_many_messages_in_one_body(server: TornadoThread) -> None:
