@@ -1,23 +1,11 @@
 /** The connection: opening, coming back, the heartbeat, and what becomes of requests meanwhile. The clock is the test's. */
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { WSRequestError, type State } from "../src/index.js";
-import { pair, settle } from "./peer.js";
+import { clock, pair, settle } from "./peer.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-  vi.spyOn(Math, "random").mockReturnValue(1);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const pass = async (milliseconds: number) => {
-  await vi.advanceTimersByTimeAsync(milliseconds);
-  await settle();
-};
+const pass = clock();
 
 /** What has become of a promise. */
 function watch<T>(promise: Promise<T>) {

@@ -1,5 +1,7 @@
 /** The other side of a client's connections, in memory: a test reads what was sent, and says what the server says. */
 
+import { afterEach, beforeEach, vi } from "vitest";
+
 import type { SocketLike } from "../src/socket.js";
 import { WSRequest, type WSRequestOptions } from "../src/index.js";
 
@@ -60,3 +62,19 @@ export function pair(options: WSRequestOptions = {}) {
 
 /** Let everything happen that waits for nothing but its turn. */
 export const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** For each test of a file: a clock that stands still, and back-off without luck. Returns what lets time pass. */
+export function clock() {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    vi.spyOn(Math, "random").mockReturnValue(1);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+  return async (milliseconds: number) => {
+    await vi.advanceTimersByTimeAsync(milliseconds);
+    await settle();
+  };
+}

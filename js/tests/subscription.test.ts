@@ -1,23 +1,11 @@
 /** Subscriptions and live answers over connections that come and go: nothing is missed, and nothing is told twice. */
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import type { Live, SubscribeOptions } from "../src/index.js";
-import { pair, settle, type Peer } from "./peer.js";
+import { clock, pair, settle, type Peer } from "./peer.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-  vi.spyOn(Math, "random").mockReturnValue(1);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const pass = async (milliseconds: number) => {
-  await vi.advanceTimersByTimeAsync(milliseconds);
-  await settle();
-};
+const pass = clock();
 
 const begun = (id: number, data: unknown, subscription: object = {}) => ({
   ...{ id, status: 200, headers: {}, data },

@@ -1,30 +1,20 @@
 // @vitest-environment jsdom
 /** What a page tells its connection: the network is back, the tab is looked at again. */
 
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 
-import { pair, settle } from "./peer.js";
+import { clock, pair, settle } from "./peer.js";
 
 let hidden = false;
 let online = true;
 
+const pass = clock();
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-  vi.spyOn(Math, "random").mockReturnValue(1);
   vi.spyOn(document, "hidden", "get").mockImplementation(() => hidden);
   vi.spyOn(navigator, "onLine", "get").mockImplementation(() => online);
   hidden = false;
   online = true;
 });
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const pass = async (milliseconds: number) => {
-  await vi.advanceTimersByTimeAsync(milliseconds);
-  await settle();
-};
 const happens = async (target: EventTarget, name: string) => {
   target.dispatchEvent(new Event(name));
   await settle();

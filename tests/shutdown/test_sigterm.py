@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
-from typing import Any
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.shutdown.doorkeeper import Doorkeeper
+from tests.shutdown.heard import is_goaway, said, texts
 from tests.shutdown.servers import KINDS, PATIENCE, Server, server
 from tests.support.client import Peer, connect
-
-
-def said(peer: Peer) -> list[Any]:
-    """Everything that the server said on this connection."""
-    messages: list[Any] = []
-    for frame in peer.frames:
-        value = json.loads(frame)
-        messages += value if isinstance(value, list) else [value]
-    return messages
-
-
-def texts(messages: list[Any]) -> list[Any]:
-    """Without what no test here asks for."""
-    return [{k: v for k, v in message.items() if k != "headers"} for message in messages]
-
-
-def is_goaway(message: Any) -> bool:
-    return message.get("control") == "goaway"
-
 
 REQUESTS = [
     {"id": 1, "url": "/wait/sync/"},

@@ -20,6 +20,14 @@ MSGPACK = "wsrequest.v1.msgpack"
 
 Message = dict[str, Any]
 
+#: By which ada logs in, in :mod:`tests.project`.
+LOG_IN: Message = {
+    "url": "/log-in/",
+    "method": "POST",
+    "data": {"name": "ada", "word": "secret"},
+    "headers": {"content-type": "application/x-www-form-urlencoded"},
+}
+
 
 class Peer:
     """The client's end of a connection. `frames` keeps what came, `hello` what came first."""

@@ -38,27 +38,28 @@ class _Uvicorn(uvicorn.Server):
         self.up.set()
 
 
-class _Errors(logging.Handler):
+#: uvicorn says so of every handshake that the application answers with an HTTP response.
+HARMLESS = "ASGI callable returned without completing handshake."
+
+
+class Complaints(logging.Handler):
     """What a server or its loop complained about: an exception that nobody handled."""
 
-    LOGGERS = ("uvicorn.error", "asyncio")
-    #: uvicorn says so of every handshake that the application answers with an HTTP response.
-    HARMLESS = "ASGI callable returned without completing handshake."
-
-    def __init__(self) -> None:
+    def __init__(self, *loggers: str) -> None:
         super().__init__(logging.ERROR)
+        self._loggers = loggers
         self.seen: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() != self.HARMLESS:
+        if record.getMessage() != HARMLESS:
             self.seen.append(self.format(record))
 
     def start(self) -> None:
-        for name in self.LOGGERS:
+        for name in self._loggers:
             logging.getLogger(name).addHandler(self)
 
     def stop(self) -> None:
-        for name in self.LOGGERS:
+        for name in self._loggers:
             logging.getLogger(name).removeHandler(self)
 
 
@@ -83,7 +84,7 @@ class ServerThread:
         }
         self._server = _Uvicorn(uvicorn.Config(self.application, **defaults | options))
         self._thread = threading.Thread(target=self._run, name="server")
-        self._errors = _Errors()
+        self._complaints = Complaints("uvicorn.error", "asyncio")
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -91,7 +92,7 @@ class ServerThread:
         return self._server.loop
 
     def start(self) -> ServerThread:
-        self._errors.start()
+        self._complaints.start()
         self._thread.start()
         assert self._server.up.wait(TIMEOUT), "the server did not start"
         return self
@@ -100,10 +101,10 @@ class ServerThread:
         """Stop it; fails where it logged an exception that nobody handled."""
         self._server.should_exit = True
         self._thread.join(TIMEOUT)
-        self._errors.stop()
+        self._complaints.stop()
         self._socket.close()
         assert not self._thread.is_alive(), "the server did not stop"
-        assert not self._errors.seen, "\n".join(self._errors.seen)
+        assert not self._complaints.seen, "\n".join(self._complaints.seen)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the server's loop."""
@@ -117,7 +118,7 @@ class ServerThread:
 
     def complaints(self) -> list[str]:
         """What it has complained about so far, which is then forgotten."""
-        seen, self._errors.seen = self._errors.seen, []
+        seen, self._complaints.seen = self._complaints.seen, []
         return seen
 
     async def connections_gone(self) -> None:

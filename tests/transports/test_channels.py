@@ -17,19 +17,13 @@ from pytest_django.fixtures import Settings
 from websockets.asyncio.client import connect as websockets_connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.client import Peer, connect
+from tests.support.client import LOG_IN, Peer, connect
 from tests.support.server import ServerThread
 from tests.transports.channels_site import News, make_application
 from wsrequest.session.registry import registry
 
 PATIENCE = 30
 LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-LOGIN = {
-    "url": "/log-in/",
-    "method": "POST",
-    "data": {"name": "ada", "word": "secret"},
-    "headers": {"content-type": "application/x-www-form-urlencoded"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +64,7 @@ async def test_messages_are_requests(server: ServerThread) -> None:
 async def test_a_session_is_used_and_made(server: ServerThread) -> None:
     async with at(server, "/ws/") as peer:
         assert (await peer.request("/whoami/", id=1))["data"]["user"] == "AnonymousUser"
-        assert (await peer.request(id=2, **LOGIN))["data"] == "welcome ada"
+        assert (await peer.request(id=2, **LOG_IN))["data"] == "welcome ada"
         assert (await peer.request("/whoami/", id=3))["data"]["user"] == "ada"
 
 

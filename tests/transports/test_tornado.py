@@ -6,46 +6,29 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
-from django.urls import get_resolver
 from pytest_django.fixtures import Settings
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from websockets.asyncio.client import unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from tests.project.gates import Gate
 from tests.support.client import MSGPACK, Peer, connect
-from tests.transports.tornado_server import TornadoThread
+from tests.transports.test_handshake import refusal
+from tests.transports.tornado_server import TornadoThread, server
 from wsrequest import publish
 from wsrequest.session.session import Session
 from wsrequest.transports.opening import INBOX_FRAMES
 from wsrequest.transports.tornado.handshake import handshake_of
 
+__all__ = ["server"]
+
 PATIENCE = 30
-
-
-@pytest.fixture(scope="module")
-def server(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TornadoThread]:
-    get_resolver().url_patterns  # noqa: B018 (imported here: the first message would do it)
-    running = TornadoThread(tmp_path_factory.mktemp("tornado")).start()
-    yield running
-    running.stop()
-
-
-async def refusal(url: str, **options: object) -> httpx.Response:
-    """The HTTP answer to a handshake that is refused."""
-    with pytest.raises(InvalidStatus) as caught:
-        async with connect(url, **options):  # type: ignore[arg-type]
-            pass
-    response = caught.value.response
-    return httpx.Response(
-        response.status_code, headers=dict(response.headers), content=bytes(response.body)
-    )
 
 
 async def test_messagepack(server: TornadoThread) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,40 +12,27 @@ import httpx
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.urls import get_resolver
 from pytest_django.fixtures import Settings
 from websockets.asyncio.client import connect as websockets_connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.project.gates import Gate
-from tests.support.client import Peer, connect
+from tests.support.client import LOG_IN, Peer, connect
 from tests.transports.shared.carrier import Site
 from tests.transports.shared.carriers.tornado import opens, sockjs_http, sockjs_websocket
-from tests.transports.tornado_server import TornadoThread
+from tests.transports.tornado_server import TornadoThread, server
 from wsrequest.errors import ConfigurationError
 from wsrequest.session.session import Session as Connection
 from wsrequest.transports.opening import INBOX_FRAMES
 from wsrequest.transports.tornado import SockJSConnection
+
+__all__ = ["server"]
 
 PATIENCE = 30
 WAYS = {
     "websocket": opens(sockjs_websocket),
     "streaming": opens(sockjs_http),
 }
-LOGIN = {
-    "url": "/log-in/",
-    "method": "POST",
-    "data": {"name": "ada", "word": "secret"},
-    "headers": {"content-type": "application/x-www-form-urlencoded"},
-}
-
-
-@pytest.fixture(scope="module")
-def server(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TornadoThread]:
-    get_resolver().url_patterns  # noqa: B018 (imported here: the first message would do it)
-    running = TornadoThread(tmp_path_factory.mktemp("tornado")).start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture(params=WAYS)
@@ -190,7 +177,7 @@ async def test_a_session_that_was_made_on_the_connection(server: TornadoThread) 
     async with polling(server, "/v1/000/login", Origin=server.http) as client:
         assert await poll(client) == "o"
         assert messages_of(await poll(client))[0]["control"] == "hello"
-        assert await say(client, {"id": 1, **LOGIN}) == 204
+        assert await say(client, {"id": 1, **LOG_IN}) == 204
         assert messages_of(await poll(client))[0]["data"] == "welcome ada"
         cookie = await asyncio.to_thread(latest_session)
         for headers in ({}, {"Cookie": f"sessionid={cookie}"}):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+from django.urls import get_resolver
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
+from tests.support.server import Complaints
 from wsrequest.session.registry import registry
 from wsrequest.transports.opening import loop_ends
 from wsrequest.transports.tornado import SockJSConnection, SockJSRouter, WebSocketHandler
@@ -43,25 +45,6 @@ class Keyed(WebSocketHandler):
         return "ada"
 
 
-class _Complaints(logging.Handler):
-    LOGGERS = ("tornado.application", "tornado.general", "asyncio")
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.seen: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.seen.append(self.format(record))
-
-    def start(self) -> None:
-        for name in self.LOGGERS:
-            logging.getLogger(name).addHandler(self)
-
-    def stop(self) -> None:
-        for name in self.LOGGERS:
-            logging.getLogger(name).removeHandler(self)
-
-
 class TornadoThread:
     """Serves the project on a free port, and at a Unix socket; the event loop is in debug mode."""
 
@@ -72,7 +55,7 @@ class TornadoThread:
         self._up = threading.Event()
         self._end: asyncio.Event
         self._thread = threading.Thread(target=self._run, name="tornado")
-        self._complaints = _Complaints()
+        self._complaints = Complaints("tornado.application", "tornado.general", "asyncio")
 
     @property
     def host(self) -> str:
@@ -148,3 +131,11 @@ class TornadoThread:
         await loop_ends()
         server.stop()
         await server.close_all_connections()
+
+
+@pytest.fixture(scope="module")
+def server(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TornadoThread]:
+    get_resolver().url_patterns  # noqa: B018 (imported here: the first message would do it)
+    running = TornadoThread(tmp_path_factory.mktemp("tornado")).start()
+    yield running
+    running.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ HARD_LIMIT = 2**26
 MOST_TRIES = 5
 
 
-class Exchange:
+class Exchange(ABC):
     """What has an id on the wire. The connection calls these; nothing here waits."""
 
     id = 0
@@ -44,18 +45,21 @@ class Exchange:
     #: Bytes that wait to be read.
     size = 0
 
+    @abstractmethod
     def asked(self, id: int) -> Asked:
-        raise NotImplementedError
+        """The message by which it begins."""
 
+    @abstractmethod
     def hear(self, said: Said) -> None:
-        raise NotImplementedError
+        """The server says this of it."""
 
+    @abstractmethod
     def fail(self, failure: Failure) -> None:
-        raise NotImplementedError
+        """Nothing more will be said of it."""
 
+    @abstractmethod
     def may_be_sent_again(self, *, was_not_run: bool) -> bool:
         """Whether a lost connection can be made good. ``was_not_run``: the server has said so."""
-        raise NotImplementedError
 
 
 class HTTPExchange(Exchange):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections import deque
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
@@ -67,12 +67,7 @@ class _Iterator(Exchange, Generic[T]):
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.aclose()
 
     def __aiter__(self) -> Self:
@@ -128,14 +123,17 @@ class _Iterator(Exchange, Generic[T]):
 
     # --- for those that tell events apart ---
 
+    @abstractmethod
     def _tell(self, events: list[Event], *, has_begun: bool = False) -> None:
-        raise NotImplementedError
+        """This was heard."""
 
+    @abstractmethod
     def _has_news(self) -> bool:
-        raise NotImplementedError
+        """Whether there is something for the reader."""
 
+    @abstractmethod
     def _take(self) -> T:
-        raise NotImplementedError
+        """What the reader gets next."""
 
     # --- inside ---
 
@@ -218,6 +216,13 @@ class _Leaving(Exchange):
     def __init__(self, subscription: Exchange) -> None:
         self.id = subscription.id
         self.is_sent = True
+        self._asked = subscription.asked
+
+    def asked(self, id: int) -> Asked:
+        return self._asked(id)
+
+    def hear(self, said: Said) -> None:
+        """Nobody listens."""
 
     def may_be_sent_again(self, *, was_not_run: bool) -> bool:
         return False

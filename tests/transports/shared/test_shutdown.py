@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from tests.shutdown.doorkeeper import Doorkeeper
+from tests.shutdown.heard import is_goaway, said, texts
 from tests.support.client import Peer
 from tests.transports.shared.carrier import Carrier, Site
 from tests.transports.shared.conftest import Connect
@@ -21,24 +21,6 @@ REQUESTS = [
     {"id": 2, "url": "/door/await/async/"},
     {"id": 3, "url": "/door/stream/stream/"},
 ]
-
-
-def said(peer: Peer) -> list[Any]:
-    """Everything that the server said on this connection."""
-    messages: list[Any] = []
-    for frame in peer.frames:
-        value = json.loads(frame)
-        messages += value if isinstance(value, list) else [value]
-    return messages
-
-
-def texts(messages: list[Any]) -> list[Any]:
-    """Without what no test here asks for."""
-    return [{k: v for k, v in message.items() if k != "headers"} for message in messages]
-
-
-def is_goaway(message: Any) -> bool:
-    return message.get("control") == "goaway"
 
 
 async def begin_everything(peer: Peer, door: Doorkeeper) -> None:
