@@ -163,7 +163,8 @@ export class WSRequest {
   }
 
   async #body<T>(method: string, url: string, data: unknown, options: RequestOptions = {}): Promise<T> {
-    const { headers, key, token, signal, timeout = this.choices.timeout } = options;
+    options = { timeout: this.choices.timeout, ...options };
+    const { headers, key, token, signal, timeout } = options;
     const other = this.#other(options.fallback);
     if (other) return read(await this.fetch(other.request(method, new URL(url, this.#base), data, options)));
     if (isBody(data)) return read(await this.fetch(url, { ...options, method, body: data } as FetchInit));

@@ -53,7 +53,7 @@ export function ask(link: Link, fields: Fields, { signal, timeout }: Terms, limi
       if (chunk !== undefined) {
         // A browser reads its socket whether anybody wants it or not: the server can't be made to wait.
         if (stream!.desiredSize! > 0) stream!.enqueue(bytesOf(chunk, message.encoding));
-        else give(failure("stream_overrun", "The reader is too slow: use HTTP."));
+        else give(failure("stream_overrun", "Read too slowly: use HTTP."));
       } else if (more) {
         clearTimeout(timer);
         const body = new ReadableStream<Uint8Array<ArrayBuffer>>(

@@ -121,15 +121,19 @@ export class Link {
     this.#stop();
     this.#change("connecting");
     const attempt = (this.#attempt = {});
-    const token = await this.owner.token().catch(() => attempt);
-    if (this.#attempt !== attempt) return;
-    if (token === attempt) return this.#closed(1006);
-    const protocols = ["wsrequest.v1.json"];
-    if (token) protocols.push(`wsrequest.token.${base64url(token as string)}`);
-    const socket = (this.#socket = this.factory(this.address, protocols));
-    this.#after("opening", PATIENCE, () => this.#give(1006));
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#read(data);
-    socket.onclose = ({ code }) => socket === this.#socket && this.#closed(code);
+    try {
+      const token = await this.owner.token();
+      if (this.#attempt !== attempt) return;
+      const protocols = ["wsrequest.v1.json"];
+      if (token) protocols.push(`wsrequest.token.${base64url(token)}`);
+      const socket = (this.#socket = this.factory(this.address, protocols));
+      this.#after("opening", PATIENCE, () => this.#give(1006));
+      socket.onmessage = ({ data }) => socket === this.#socket && this.#read(data);
+      socket.onclose = ({ code }) => socket === this.#socket && this.#closed(code);
+    } catch {
+      // No token, or no carrier: later there may be.
+      if (this.#attempt === attempt) this.#closed(1006);
+    }
   }
 
   #read(frame: string): void {

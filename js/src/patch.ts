@@ -26,7 +26,7 @@ export function patched(state: any, operations: readonly Operation[]): any {
 }
 
 const misfit = (where: string): never => {
-  throw new Error(`No patch for this: ${where}`);
+  throw new Error(`No patch: ${where}`);
 };
 
 /** The keys in a JSON Pointer (RFC 6901), and before them "": "/a~1b/0" means ["", "a/b", "0"]. */

@@ -3,7 +3,7 @@
 import { describe, expect, test, vi } from "vitest";
 
 import { WSRequestError, type State } from "../src/index.js";
-import { clock, pair, settle } from "./peer.js";
+import { clock, pair, Peer, settle } from "./peer.js";
 
 const pass = clock();
 
@@ -70,6 +70,16 @@ describe("opening", () => {
     await pass(2000);
     expect(peers[2]!.protocols[1]).toBe("wsrequest.token.dHdv");
     expect(token).toHaveBeenCalledTimes(4);
+  });
+
+  test("is tried again where the carrier can't be had", async () => {
+    const carriers = [() => { throw new Error("forbidden"); }, () => new Peer("", [])];
+    const { ws } = pair({ socket: () => carriers.shift()!() });
+    await settle();
+    expect(ws.state).toBe("waiting");
+    await pass(500);
+    expect(ws.state).toBe("connecting");
+    expect(carriers).toEqual([]);
   });
 
   test("that brings no hello is given up", async () => {

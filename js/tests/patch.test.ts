@@ -54,7 +54,7 @@ const MISFITS: [string, unknown, object][] = [
 ];
 
 test.each(MISFITS)("does not fit: %s", (_name, state, operation) => {
-  expect(() => patched(state, [operation as Operation])).toThrow(/No patch for this/);
+  expect(() => patched(state, [operation as Operation])).toThrow(/No patch/);
 });
 
 describe("a key that JavaScript has an idea of", () => {

@@ -191,10 +191,19 @@ def test_unsubscribing(by: dict[str, Any]) -> None:
 
 def test_what_is_not_answered_yet_is_answered_by_its_end() -> None:
     translator = verbs()
-    translator.ask("get", {"url": "/"})
+    translator.ask("subscribe", {"url": "/"})
     assert translator.unsubscribe({"url": "/"}) == [Say('{"cancel": 1}')]
     ((_, answer),) = read(translator, {"id": 1, "status": 499, "headers": {}, "data": "c"})
     assert answer["statusCode"] == 499
+
+
+def test_a_url_ends_no_request_that_is_no_subscription() -> None:
+    translator = verbs()
+    translator.ask("post", {"url": "/"})
+    translator.ask("auth", {"token": "abc"})
+    assert translator.unsubscribe({"url": "/"}) == []
+    assert translator.unsubscribe({"id": 7}) == []
+    assert translator.unsubscribe({"id": 1}) == [Say('{"cancel": 1}')]
 
 
 def test_what_nobody_has_asked_for() -> None:

@@ -50,6 +50,8 @@ class _Asked:
 
     url: Any
     streams: bool
+    #: Whether it is for :meth:`~Verbs.unsubscribe`, which names it by its url.
+    goes_on: bool
     answered: bool = False
     #: The answer without its body, while that is put together here.
     head: dict[str, Any] | None = None
@@ -82,13 +84,18 @@ class Verbs:
         frame = _frame(said)
         if self._most_bytes is not None and len(frame.encode()) > self._most_bytes:
             raise MessageTooLarge(self._most_bytes)
-        self._asked[key] = _Asked(said.get("url"), streams)
+        goes_on = streams or event.upper() == "SUBSCRIBE"
+        self._asked[key] = _Asked(said.get("url"), streams, goes_on)
         return key, frame
 
     def unsubscribe(self, message: dict[Any, Any]) -> list[Say]:
-        """End what was asked for with this ``url``, or what has this ``id``."""
+        """End the subscriptions to this ``url``, and its streams; or what has this ``id``."""
         wanted, url = message.get("id"), message.get("url")
-        ended = [key for key, asked in self._asked.items() if key == wanted or asked.url == url]
+        ended = [
+            key
+            for key, asked in self._asked.items()
+            if key == wanted or (asked.goes_on and asked.url == url)
+        ]
         for key in ended:
             if self._asked[key].answered:
                 del self._asked[key]
