@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
 class Proxy:
-    """Between whoever connects to ``port`` and a server on this machine."""
+    """Between whoever connects to ``port`` (by TLS, where there is a context for it) and a server on this machine."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
         self.port = 0
         self.delay = 0.0
         #: Gives the bytes that a connection may bring its client before it is cut; None for no limit.
@@ -25,7 +27,7 @@ class Proxy:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -58,6 +60,8 @@ class Proxy:
                 there, back = await asyncio.open_connection("127.0.0.1", self.target)
                 left = None if self.allowance is None else self.allowance()
                 await asyncio.gather(self._pass(reader, back), self._pass(there, writer, left))
+        except asyncio.CancelledError:
+            pass  # by running(), and the streams of Python 3.11 complain of a task that was cancelled
         finally:
             writer.close()  # where nobody listens there, too
             self._tasks.discard(task)

@@ -45,12 +45,16 @@ end
 """
 
 # What was written in another life of the server may have been written twice: it came back with an old copy, or this
-# is a replica that had not heard of the last events. So the name of the process (run_id) stands with the offset. A user
-# who may not ask for it (INFO) has the same name always.
+# is a replica that had not heard of the last events. So the name of that life stands with the offset: what the server
+# calls its replication, which is another one after each start, and each time that it becomes the master, also again
+# (its process may be the same as then). A user who may not ask for it (INFO) has the same name always.
 _LIFE = """
+local function named(section, field)
+  local info = redis.pcall('INFO', section)
+  return type(info) == 'string' and string.match(info, field .. ':(%w+)')
+end
 local function life(meta, stream, fresh)
-  local info = redis.pcall('INFO', 'server')
-  local server = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or 'unknown'
+  local server = named('replication', 'master_replid') or named('server', 'run_id') or 'unknown'
   local known = redis.call('HMGET', meta, 'epoch', 'offset', 'server')
   if known[1] and known[2] and known[3] == server then
     return known[1], tonumber(known[2])
