@@ -101,7 +101,8 @@ fuzz: $(VENV)/.dev ## Send a real server any frame, ten times as many as `make t
 
 .PHONY: faults
 faults: $(VENV)/.dev ## Kill, stall and cut brokers, workers and connections, for minutes (FAULTS_SEED=... repeats a run)
-	@FAULTS=1 PYTHONMALLOC=default $(BIN)/python -X dev -m pytest tests/faults tests/subscribe/test_gap.py $(ARGS)
+	@FAULTS=1 PYTHONMALLOC=default $(BIN)/python -X dev -m pytest $(addprefix --randomly-seed=,$(FAULTS_SEED)) \
+		tests/faults tests/push/brokers/test_redis_failover.py tests/subscribe/test_gap.py $(ARGS)
 
 .PHONY: oracle
 oracle: $(VENV)/.dev ## Change rows at random and see that live answers keep up: make oracle STEPS=20000 (ORACLE_SEED=... repeats a run)

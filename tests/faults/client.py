@@ -61,8 +61,13 @@ class Subscriber:
                     await asyncio.wait((waits, self._task), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waits.cancel()
-                if self._task.done():
-                    self._task.result()
+                self.still_follows()
+
+    def still_follows(self) -> None:
+        """Fails with what it has met, where that was no lost connection."""
+        assert self._task is not None
+        if self._task.done():
+            self._task.result()
 
     def drop(self) -> None:
         """The network is gone."""

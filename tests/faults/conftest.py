@@ -15,23 +15,26 @@ from tests.support.server import ServerProcess
 #: Whether the minute-long forms are wanted.
 LONG = bool(os.environ.get("FAULTS"))
 
-SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
-
 #: Takes too long for each run of the tests.
-collect_ignore = [] if LONG else ["test_black_hole.py"]
+collect_ignore = [] if LONG else ["test_between.py"]
 
 _numbers = count()
 
 
-def pytest_report_header() -> str:
-    return f"faults: FAULTS_SEED={SEED}"
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"faults: FAULTS_SEED={seed(config)}"
+
+
+def seed(config: pytest.Config) -> int:
+    """What also gives the order of the tests."""
+    return int(config.getoption("randomly_seed"))
 
 
 @pytest.fixture
-def chance() -> random.Random:
+def chance(pytestconfig: pytest.Config) -> random.Random:
     """Its seed is printed with a failure, too, as pytest prints what a test has printed."""
-    print(f"FAULTS_SEED={SEED}")
-    return random.Random(SEED)
+    print(f"FAULTS_SEED={seed(pytestconfig)}")
+    return random.Random(seed(pytestconfig))
 
 
 @pytest.fixture

@@ -747,7 +747,7 @@ class Subscriptions(RuleBasedStateMachine):
             self.read()
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(480)
 @pytest.mark.usefixtures("world_settings")
 class TestAnyOrder(Subscriptions.TestCase):  # type: ignore[name-defined, misc]
     settings = hypothesis_settings(max_examples=EXAMPLES, stateful_step_count=40)

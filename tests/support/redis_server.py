@@ -79,6 +79,23 @@ class RedisServer:
         with self.client(decode_responses=True) as client:
             return client.execute_command(*command)
 
+    def follow(self, master: RedisServer) -> None:
+        """Be its replica, which has everything."""
+        self.ask("REPLICAOF", "127.0.0.1", master.port)
+        eventually(lambda: self.ask("INFO", "replication")["master_link_status"] == "up")
+        self.catch_up(master)
+
+    def catch_up(self, master: RedisServer) -> None:
+        def has_everything() -> bool:
+            own, its = (each.ask("INFO", "replication") for each in (self, master))
+            return bool(own["slave_repl_offset"] == its["master_repl_offset"])
+
+        eventually(has_everything)
+
+    def take_over(self) -> None:
+        """Be nobody's replica any more: what others write from now on, it has not heard of."""
+        self.ask("REPLICAOF", "NO", "ONE")
+
     def close(self) -> None:
         if self._process is not None:
             self.kill()

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.proxy import Proxy
 from tests.push.brokers.conftest import Listen
 from tests.push.brokers.worlds import RedisWorld
-from tests.support.redis_server import REDIS, VALKEY, RedisServer, eventually
+from tests.support.redis_server import REDIS, VALKEY, RedisServer
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.push.brokers.base import Position, Retention
 from wsrequest.push.brokers.redis import RedisBroker
@@ -29,7 +29,7 @@ def servers(request: pytest.FixtureRequest) -> Iterator[list[RedisServer]]:
         RedisServer(request.param, **options) as first,
         RedisServer(request.param, **options) as second,
     ):
-        follow(second, first)
+        second.follow(first)
         yield [first, second]
 
 
@@ -52,16 +52,6 @@ async def broker(address: Proxy) -> AsyncIterator[RedisBroker]:
     broker.close()
 
 
-def follow(replica: RedisServer, master: RedisServer) -> None:
-    replica.ask("REPLICAOF", "127.0.0.1", master.port)
-    eventually(lambda: replica.ask("INFO", "replication")["master_link_status"] == "up")
-
-
-def take_over(server: RedisServer) -> None:
-    """From now on it hears of nothing that others write: it lags behind."""
-    server.ask("REPLICAOF", "NO", "ONE")
-
-
 def lead_to(server: RedisServer, address: Proxy) -> None:
     address.target = server.port
     address.cut()
@@ -81,22 +71,14 @@ async def again(broker: RedisBroker, payload: bytes) -> Position:
     raise AssertionError("it is reached no more")
 
 
-async def caught_up(replica: RedisServer, master: RedisServer) -> None:
-    def check() -> bool:
-        own, its = (each.ask("INFO", "replication") for each in (replica, master))
-        return bool(own["slave_repl_offset"] == its["master_repl_offset"])
-
-    await asyncio.to_thread(eventually, check)
-
-
 async def test_who_listens_is_told(
     servers: list[RedisServer], address: Proxy, broker: RedisBroker, listen: Listen
 ) -> None:
     master, replica = servers
     listener, ear = await listen(TOPIC, broker=broker)
     await published(broker, b"1", b"2")
-    await caught_up(replica, master)
-    await asyncio.to_thread(take_over, replica)
+    await asyncio.to_thread(replica.catch_up, master)
+    await asyncio.to_thread(replica.take_over)
     *_, before = await published(broker, b"3", b"4")
     await ear.heard(TOPIC, 4)
     lead_to(replica, address)
@@ -115,13 +97,12 @@ async def test_who_comes_back_is_told_though_the_first_one_leads_again(
     """Nobody asked for the topic while the second one led, and the first one's process is the same as ever."""
     first, second = servers
     await published(broker, b"1", b"2")
-    await caught_up(second, first)
-    await asyncio.to_thread(take_over, second)
+    await asyncio.to_thread(second.catch_up, first)
+    await asyncio.to_thread(second.take_over)
     *_, before = await published(broker, b"3", b"4")
     lead_to(second, address)
-    await asyncio.to_thread(follow, first, second)
-    await caught_up(first, second)
-    await asyncio.to_thread(take_over, first)
+    await asyncio.to_thread(first.follow, second)
+    await asyncio.to_thread(first.take_over)
     lead_to(first, address)
     for payload in (b"not 3", b"not 4", b"5"):
         last = await again(broker, payload)
@@ -136,8 +117,8 @@ async def test_a_replica_that_comes_and_goes_changes_nothing(
     first, second = servers
     listener, ear = await listen(TOPIC, broker=broker)
     [before] = await published(broker, b"1")
-    await asyncio.to_thread(take_over, second)
-    await asyncio.to_thread(follow, second, first)
+    await asyncio.to_thread(second.take_over)
+    await asyncio.to_thread(second.follow, first)
     await published(broker, b"2")
     page = await listener.history(TOPIC, before, 10)
     assert [entry.payload for entry in page.entries] == [b"2"]
