@@ -12,7 +12,6 @@ from wsrequest.conf import get_settings
 from wsrequest.protocol.connection import Connection
 from wsrequest.protocol.json import JSONCodec
 from wsrequest.session import terms
-from wsrequest.session.outbox import Outbox
 from wsrequest.session.watch import Watch
 from wsrequest.session.writer import AT_ONCE, Pen, Surrounded, Writers
 
@@ -62,14 +61,13 @@ class Session:
         self.connection = Connection(
             JSONCodec(), terms.limits(get_settings()), negotiated=True, now=0.0, ping_interval=None
         )
-        self.outbox = Outbox(2**20)
         self.transport = Transport()
         self.watch = Watch(self.connection, get_settings(), self)
         self.gone = False
         self.times_written = 0
         sender = self.transport if context is None else Surrounded(context, self.transport)
-        self.pen = Pen(writers, self, self.outbox, sender, None, merge=True)
-        self.outbox.attend(self.pen)
+        self.outbox = Pen(self, sender, None, limit=2**20, merge=True)
+        self.outbox.attend(writers)
 
     def written(self) -> None:
         self.times_written += 1
@@ -122,14 +120,14 @@ async def test_who_does_not_read_holds_up_nobody(writers: Writers) -> None:
             session.outbox.put(b"%d" % number)
         await settle()
         assert reading.transport.frames == ["0", "1"][: number + 1]
-    assert len({session.pen.task for session in stalled}) == 3  # each is waited for by its own
-    assert reading.pen.task is None
+    assert len({session.outbox.task for session in stalled}) == 3  # each is waited for by its own
+    assert reading.outbox.task is None
     for session in stalled:
         session.transport.flows.set()
     await settle()
     for session in stalled:
         assert session.transport.frames == ["0", "1"]
-        assert session.pen.task is None
+        assert session.outbox.task is None
 
 
 async def test_a_writer_that_had_to_wait_may_have_to_wait_again(writers: Writers) -> None:
@@ -138,7 +136,7 @@ async def test_a_writer_that_had_to_wait_may_have_to_wait_again(writers: Writers
         session.transport.flows.clear()
         session.outbox.put(message)
         await settle()
-        assert session.pen.task is not None
+        assert session.outbox.task is not None
         session.transport.flows.set()
         await settle()
     assert session.transport.frames == ["0", "1"]
@@ -168,7 +166,7 @@ async def test_who_is_leaving_is_told_of_each_frame(writers: Writers) -> None:
     session.outbox.put(b"0")
     await settle()
     assert session.times_written == 0  # there was room
-    session.pen.leaving = True
+    session.outbox.leaving = True
     session.outbox.put(b"1")
     await settle()
     assert session.times_written == 1
@@ -180,7 +178,7 @@ async def test_stopping_ends_the_waiting_and_nothing_else(writers: Writers) -> N
     for session in (stopped, other):
         session.outbox.put(b"0")
     await settle()
-    stopped.pen.stop()
+    stopped.outbox.stop()
     await settle()
     other.outbox.put(b"1")
     await settle()
@@ -193,7 +191,7 @@ async def test_who_was_stopped_before_his_turn_is_sent_nothing(writers: Writers)
     stopped, other = Session(writers), Session(writers)
     for session in (stopped, other):
         session.outbox.put(b"0")
-    stopped.pen.stop()
+    stopped.outbox.stop()
     await settle()
     assert stopped.transport.frames == []
     assert other.transport.frames == ["0"]
@@ -213,7 +211,7 @@ async def test_a_transport_that_is_gone_is_given_up(writers: Writers, stalled: b
     other.outbox.put(b"1")
     await settle()
     assert session.gone
-    assert session.pen.task is None
+    assert session.outbox.task is None
     assert other.transport.frames == ["0", "1"]
 
 
@@ -264,7 +262,7 @@ async def test_a_context_of_its_own_does_not_hide_a_cancellation(writers: Writer
     session.transport.flows.clear()
     session.outbox.put(b"0")
     await settle()
-    session.pen.stop()
+    session.outbox.stop()
     await settle()
     assert session.transport.cancelled == 1
     assert session.transport.frames == []

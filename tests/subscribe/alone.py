@@ -157,7 +157,7 @@ class Line:
             rate=None,
             burst=1,
         )
-        self.outbox = Outbox(limit)
+        self.outbox = Outbox(limit, 2**30)
         self.outbox.attend(self)
         self.jar = CookieJar()
         self.factory = RequestFactory(Handshake(path="/ws/", headers=()), settings)
@@ -186,12 +186,12 @@ class Line:
         self._keep(task)
         return subscription
 
-    def call_writer(self) -> None:
+    def call(self, outbox: Outbox) -> None:
         """The client reads when it does."""
 
     def read(self) -> None:
         """Read all that there is."""
-        while messages := self.outbox.take(2**30):
+        while messages := self.outbox.take():
             self.outbox.sent()
             for message in messages:
                 said = json.loads(message)

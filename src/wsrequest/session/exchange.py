@@ -23,8 +23,11 @@ class Owner(Protocol):
     """What an exchange needs of its session."""
 
     connection: Connection
-    outbox: Outbox
     observer: Observer | None
+
+    @property
+    def outbox(self) -> Outbox:
+        """What waits to be sent."""
 
     def answered(self, exchange: Exchange, message: bytes) -> None:
         """Send the exchange's last message. Its id may be used again."""

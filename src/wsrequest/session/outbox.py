@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 
-class Owner(Protocol):
-    """Whose outbox it is."""
+class Writer(Protocol):
+    """Who sends what is in it."""
 
-    def call_writer(self) -> None:
-        """There is something to send, and nobody who does."""
+    def call(self, outbox: Any) -> None:
+        """There is something to send."""
 
 
 class Outbox:
-    """Encoded messages between their makers and one writer, who is called when there is something to write.
+    """Encoded messages between their makers and a writer, who is called when there is something to write.
 
     ``put`` never waits: an answer that is there must not be lost. Whoever can wait (a stream, the reading of further
     requests) asks ``room()`` first. ``size`` counts what was not sent yet, also what the writer has in hand.
@@ -27,19 +27,22 @@ class Outbox:
         "_drained",
         "_in_hand",
         "_messages",
-        "_owner",
+        "_writer",
         "_writing",
         "limit",
+        "most",
         "size",
     )
 
-    def __init__(self, limit: int) -> None:
-        """``limit``: the bytes from which on the outbox is full."""
+    def __init__(self, limit: int, most: int = 0) -> None:
+        """``limit``: the bytes from which on the outbox is full. ``most``: those up to which messages are taken
+        together."""
         self.limit = limit
+        self.most = most
         self.size = 0
         self._in_hand = 0  # of it, what the writer has taken
         self._messages: list[bytes] = []
-        self._owner: Owner | None = None
+        self._writer: Writer | None = None
         self._writing = False
         self._drained: asyncio.Event | None = None
         self._discarded = False
@@ -48,13 +51,13 @@ class Outbox:
     def full(self) -> bool:
         return self.size >= self.limit
 
-    def attend(self, owner: Owner | None) -> None:
-        """Tell the owner (at once, where something waits already) whenever there are messages and nobody writes them.
+    def attend(self, writer: Writer | None) -> None:
+        """Call this writer (at once, where something waits already) whenever there are messages that nobody writes.
         None: nothing more is to be written."""
-        self._owner = owner
-        if self._messages and not self._writing and owner is not None:
+        self._writer = writer
+        if self._messages and not self._writing and writer is not None:
             self._writing = True
-            owner.call_writer()
+            writer.call(self)
 
     def put(self, message: bytes) -> None:
         """Queue a message; after :meth:`discard` it goes nowhere."""
@@ -62,9 +65,9 @@ class Outbox:
             return
         self._messages.append(message)
         self.size += len(message)
-        if not self._writing and self._owner is not None:
+        if not self._writing and self._writer is not None:
             self._writing = True
-            self._owner.call_writer()
+            self._writer.call(self)
 
     async def room(self) -> None:
         """Wait until the outbox is not full."""
@@ -73,20 +76,20 @@ class Outbox:
                 self._drained = asyncio.Event()
             await self._drained.wait()
 
-    def take(self, most: int) -> list[bytes]:
+    def take(self) -> list[bytes]:
         """The first message, and those after it that together keep within ``most`` bytes; the writer reports by
         :meth:`sent` that they have gone, or forgets about this outbox. Nothing where nobody attends any more."""
         messages = self._messages
-        if not messages or self._owner is None:
+        if not messages or self._writer is None:
             return []
-        if len(messages) == 1 or self.size <= most:  # as nearly always
+        if len(messages) == 1 or self.size <= self.most:  # as nearly always
             self._messages = []
             self._in_hand = self.size
             return messages
         count, total = 0, 0
         for message in messages:
             total += len(message)
-            if count and total > most:
+            if count and total > self.most:
                 total -= len(message)
                 break
             count += 1
@@ -102,8 +105,8 @@ class Outbox:
         self._in_hand = 0
         if self._drained is not None:
             self._tell_of_room()
-        if self._messages and self._owner is not None:
-            self._owner.call_writer()
+        if self._messages and self._writer is not None:
+            self._writer.call(self)
         else:
             self._writing = False
         return was_full

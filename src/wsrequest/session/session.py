@@ -39,7 +39,6 @@ from wsrequest.session.credentials import Credentials
 from wsrequest.session.exchange import Exchange
 from wsrequest.session.observer import observer_of
 from wsrequest.session.opening import ask_project
-from wsrequest.session.outbox import Outbox
 from wsrequest.session.registry import registry
 from wsrequest.session.subscription import Subscription
 from wsrequest.session.subscriptions import Subscriptions
@@ -98,7 +97,15 @@ class Session:
         self.observer = observer = observer_of(self.id, settings, runner.pool)
         if observer is not None:
             self.connection.on_refusal = observer.refused
-        self.outbox = Outbox(settings.max_outbox_bytes)
+        # Each message runs in a copy of the connection's context: nothing passes from one to the next.
+        self.context = contextvars.copy_context()
+        self.outbox = Pen(
+            self,
+            Surrounded(self.context, transport) if self.context else transport,
+            observer,
+            limit=settings.max_outbox_bytes,
+            merge=negotiated,
+        )
         self._backlog = Backlog(settings.max_in_flight, settings.max_queued, self.outbox, self)
         self._lane = Lane()
         self._reader: asyncio.Task[Any] | None = None
@@ -109,16 +116,6 @@ class Session:
         self._subscriptions: Subscriptions | None = None
         #: By whom it is told what is said to connections.
         self.switchboard = switchboard_of(runner)
-        # Each message runs in a copy of the connection's context: nothing passes from one to the next.
-        self.context = contextvars.copy_context()
-        self._pen = Pen(
-            self.switchboard.writers,
-            self,
-            self.outbox,
-            Surrounded(self.context, transport) if self.context else transport,
-            observer,
-            merge=negotiated,
-        )
         registry.admit(self, settings)
         if negotiated:
             self.outbox.put(self.connection.send_hello(terms.hello(self.id, settings)))
@@ -139,7 +136,7 @@ class Session:
         assert self._reader is not None
         if self._close_code is not None:
             self._reader.cancel()
-        self.outbox.attend(self._pen)
+        self.outbox.attend(self.switchboard.writers)
         self.watch.start()
         announcer = Announcer(self._runner, self.websocket, self.address, self.observer)
         try:
@@ -158,12 +155,12 @@ class Session:
             if self._close_code is None:
                 raise
             self._reader.uncancel()  # it was close() that cancelled
-            self._pen.stop()  # nothing may follow a close
+            self.outbox.stop()  # nothing may follow a close
             with contextlib.suppress(Exception):  # a transport that failed, or takes too long
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self.transport.close(self._close_code)
         finally:
-            self._pen.stop()
+            self.outbox.stop()
             self._abandon()
             self.leave()
             announcer.closed(self.identity, self._close_code, self.transport.peer_code)
@@ -184,12 +181,12 @@ class Session:
     def go_away(self, delay: float) -> None:
         """Shutting down: tell the client (to come back after ``delay`` seconds), refuse new requests, and close with
         4200 as soon as what is under way has ended."""
-        if self._pen.leaving:
+        if self.outbox.leaving:
             return
         if self.subprotocol is not None:
             self.outbox.put(self.connection.send_control("goaway", {"delay": round(delay, 3)}))
         self.connection.leaving = ceil(delay)
-        self._pen.leaving = True
+        self.outbox.leaving = True
         if self._subscriptions is not None:
             self._subscriptions.step_out()
         self._close_if_done()
@@ -198,7 +195,7 @@ class Session:
         """Shutting down, and the time for what is under way is over: answer 503, and close, waiting for no one."""
         if self._over or self._gone:
             return
-        self._pen.leaving = self._over = True
+        self.outbox.leaving = self._over = True
         for exchange in (*self._backlog.running, *self._backlog.waiting):
             exchange.shut_down()
         self._backlog.discard()
@@ -301,7 +298,7 @@ class Session:
     def _close_if_done(self) -> None:
         """Close, where the connection is to be closed, and all that was read has been answered."""
         if (
-            self._pen.leaving
+            self.outbox.leaving
             and self.watch.listening
             and self._backlog.empty
             and not self.outbox.size

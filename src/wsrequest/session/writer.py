@@ -20,7 +20,7 @@ from wsrequest.session.watch import Watch
 MERGED_BYTES = 2**16
 
 #: Connections that are written to before whatever else waits on the loop has its turn: an event may be for thousands.
-AT_ONCE = 256
+AT_ONCE = 1024
 
 
 class Sender(Protocol):
@@ -47,45 +47,37 @@ class Owner(Protocol):
         """Close with this code."""
 
 
-class Pen:
-    """What the writers need to know of one connection.
+class Pen(Outbox):
+    """The outbox of a connection, and what is needed to empty it.
 
-    For each frame they look at little else: what is said to thousands is said sooner where there is less to visit.
+    For each frame little else is looked at: what is said to thousands is said sooner where there is less to visit.
     """
 
-    __slots__ = ("_writers", "leaving", "most", "observer", "outbox", "owner", "task", "transport")
+    __slots__ = ("leaving", "observer", "owner", "task", "transport")
 
     def __init__(
         self,
-        writers: Writers,
         owner: Owner,
-        outbox: Outbox,
         transport: Sender,
         observer: Observer | None,
         *,
+        limit: int,
         merge: bool,
     ) -> None:
-        """``merge``: whether messages may share a frame."""
-        self._writers = writers
+        """``limit``: see :class:`~wsrequest.session.outbox.Outbox`. ``merge``: whether messages may share a frame."""
+        super().__init__(limit, MERGED_BYTES if merge else 0)
         self.owner = owner
-        self.outbox = outbox
         self.transport = transport
         self.observer = observer
-        #: Bytes up to which messages share a frame.
-        self.most = MERGED_BYTES if merge else 0
         #: The owner closes as soon as it can: it is told of each frame that has gone, rather than where there was no
         #: room.
         self.leaving = False
         #: The task that waits for the transport.
         self.task: asyncio.Task[None] | None = None
 
-    def call_writer(self) -> None:
-        """Called by the outbox, once for each frame."""
-        self._writers.call(self)
-
     def stop(self) -> None:
         """Nothing more is to be sent."""
-        self.outbox.attend(None)
+        self.attend(None)
         if self.task is not None:
             self.task.cancel()
 
@@ -133,12 +125,9 @@ class Writers:
 
     async def _write(self) -> None:
         queue = self._queue
-        for _ in range(AT_ONCE):
-            if not queue:
-                break
+        for _ in range(min(len(queue), AT_ONCE)):
             self._present = pen = queue.popleft()
-            outbox = pen.outbox
-            messages = outbox.take(pen.most)
+            messages = pen.take()
             if not messages:
                 continue
             try:
@@ -150,8 +139,8 @@ class Writers:
                 _give_up(pen.owner, error)
             else:
                 if pen.observer is not None:
-                    pen.observer.frame_went(sum(map(len, messages)), outbox.size)
-                if outbox.sent() or pen.leaving:
+                    pen.observer.frame_went(sum(map(len, messages)), pen.size)
+                if pen.sent() or pen.leaving:
                     pen.owner.written()
             if pen.task is not None:  # it had to wait, and another one is at work
                 pen.task = None

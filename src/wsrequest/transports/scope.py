@@ -61,8 +61,9 @@ class ASGITransport:
         return message["bytes"] if text is None else text
 
     def send(self, frame: str | bytes) -> Awaitable[None]:
-        kind = "text" if isinstance(frame, str) else "bytes"
-        return self._send({"type": "websocket.send", kind: frame})
+        if isinstance(frame, str):
+            return self._send({"type": "websocket.send", "text": frame})
+        return self._send({"type": "websocket.send", "bytes": frame})
 
     async def close(self, code: int) -> None:
         await self._send({"type": "websocket.close", "code": code})
