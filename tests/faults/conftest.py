@@ -9,8 +9,11 @@ from itertools import count
 
 import pytest
 
+from tests.support.database import database, tables
 from tests.support.redis_server import RedisServer
 from tests.support.server import ServerProcess
+
+__all__ = ["database", "tables"]
 
 #: Whether the minute-long forms are wanted.
 LONG = bool(os.environ.get("FAULTS"))
