@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsrequest.livequery.changes import Heard, Index, concerns
+from wsrequest.livequery.interest import Interest
 
 TABLES = st.dictionaries(
     st.sampled_from("abc"), st.none() | st.frozensets(st.sampled_from("123")), max_size=3
@@ -14,7 +15,7 @@ TABLES = st.dictionaries(
 
 @given(st.lists(TABLES, max_size=5), TABLES, st.data())
 def test_the_index_agrees_with_comparing_one_by_one(reads, change, data):
-    index = Index()
+    index = Index(Interest())
     for query, read in enumerate(reads):
         index.add(query, read)
     gone = data.draw(st.sets(st.sampled_from(range(len(reads))))) if reads else set()
@@ -28,7 +29,7 @@ def test_the_index_agrees_with_comparing_one_by_one(reads, change, data):
 
 @given(st.lists(TABLES, max_size=5))
 def test_nothing_stays_behind(reads):
-    index = Index()
+    index = Index(Interest())
     for query, read in enumerate(reads):
         index.add(query, read)
     for query, read in enumerate(reads):
@@ -49,7 +50,7 @@ def test_what_concerns_what():
 
 @given(st.lists(TABLES, max_size=8), st.integers(0, 8), TABLES)
 def test_what_came_after_a_mark(changes, before, reads):
-    heard = Heard()
+    heard = Heard(Interest())
     assert not heard
     for change in changes[:before]:
         heard.add(change)

@@ -15,8 +15,8 @@ from wsrequest.conf import get_settings
 from wsrequest.errors import TooManyLiveAudiences
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.touched import Varies
-from wsrequest.livequery import spreading
 from wsrequest.livequery.answer import Answer
+from wsrequest.livequery.interest import interest
 from wsrequest.livequery.queries import Queries
 from wsrequest.protocol.json import JSONCodec
 
@@ -153,7 +153,7 @@ async def world() -> Any:
     assert not world.queries._heard
     assert not world.queries._index._whole
     assert not world.queries._index._rows
-    assert spreading.wanted.count == 0
+    assert (interest.looks, interest.tables) == (0, {})
 
 
 async def come(world: World, *users: str) -> list[Subscriber]:

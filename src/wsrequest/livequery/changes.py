@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from wsrequest.livequery.interest import Interest
 from wsrequest.push.rows import Tables
 
 #: Changes that are kept for the snapshots that are being taken.
@@ -30,7 +31,8 @@ class Heard:
     """The latest changes, numbered: what a snapshot has read is known only once it is there, and changes that came
     meanwhile may concern it."""
 
-    def __init__(self) -> None:
+    def __init__(self, interest: Interest) -> None:
+        self._interest = interest
         self._number = 0
         self._kept: deque[Tables | None] = deque(maxlen=KEPT)
         self._marks: dict[int, int] = {}
@@ -41,6 +43,7 @@ class Heard:
 
     def mark(self) -> int:
         """A snapshot is about to be taken. To be given to :meth:`release` once."""
+        self._interest.begin()
         self._marks[self._number] = self._marks.get(self._number, 0) + 1
         return self._number
 
@@ -51,6 +54,7 @@ class Heard:
             del self._marks[mark]
         if not self._marks:
             self._kept.clear()
+        self._interest.end()
 
     def add(self, change: Tables | None) -> None:
         self._number += 1
@@ -70,11 +74,13 @@ class Heard:
 class Index(Generic[Query]):
     """Queries by what they have read, so that a change costs as much as it concerns."""
 
-    def __init__(self) -> None:
+    def __init__(self, interest: Interest) -> None:
+        self._interest = interest
         self._whole: dict[str, set[Query]] = {}
         self._rows: dict[str, dict[str, set[Query]]] = {}
 
     def add(self, query: Query, reads: Tables) -> None:
+        self._interest.add(reads)
         for table, rows in reads.items():
             if rows is None:
                 self._whole.setdefault(table, set()).add(query)
@@ -94,6 +100,14 @@ class Index(Generic[Query]):
                     _take(known, row, query)
                 if not known:
                     del self._rows[table]
+        self._interest.remove(reads)
+
+    def replace(self, query: Query, former: Tables, reads: Tables) -> None:
+        """What was added with the former reads has these now. What is in both is of interest all the time."""
+        self._interest.add(former)
+        self.remove(query, former)
+        self.add(query, reads)
+        self._interest.remove(former)
 
     def concerned(self, change: Tables) -> set[Query]:
         """The queries that have read something of this."""

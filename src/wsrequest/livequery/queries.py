@@ -16,10 +16,10 @@ from wsrequest.conf import Settings, get_settings
 from wsrequest.errors import TooManyLiveAudiences
 from wsrequest.lifecycle.response import Reply
 from wsrequest.lifecycle.touched import Varies
-from wsrequest.livequery import spreading
 from wsrequest.livequery.answer import Answer
 from wsrequest.livequery.changes import Heard, Index
 from wsrequest.livequery.ears import Ears
+from wsrequest.livequery.interest import interest
 from wsrequest.livequery.look import Look
 from wsrequest.livequery.query import RETRY, Place, Query, Watcher
 from wsrequest.metrics import metrics_in_force
@@ -48,8 +48,8 @@ class Queries:
         self._loop = loop
         self._places = places
         self._off_loop = off_loop
-        self._heard = Heard()
-        self._index: Index[Query] = Index()
+        self._heard = Heard(interest)
+        self._index: Index[Query] = Index(interest)
         self._queries: dict[Hashable, Query] = {}
         self._of: dict[Watcher, Query] = {}
         self._wanting = False
@@ -162,8 +162,7 @@ class Queries:
 
     def _depend(self, query: Query, reads: Tables) -> None:
         if reads != query.reads and self._is_there(query):
-            self._index.remove(query, query.reads)
-            self._index.add(query, reads)
+            self._index.replace(query, query.reads, reads)
         query.reads = reads
 
     def _join(self, query: Query, watcher: Watcher, place: Place) -> None:
@@ -173,11 +172,10 @@ class Queries:
         query.min_interval = get_settings().live_min_interval if least is None else least
 
     def _want(self) -> None:
-        """Changes are told to who watches something."""
+        """Triggers are heard by who watches something."""
         wanting = bool(self._queries) or bool(self._heard)
         if wanting != self._wanting:
             self._wanting = wanting
-            (spreading.want if wanting else spreading.unwant)()
             self.ears.want(wanting)
 
     # Running them again.
@@ -230,11 +228,11 @@ class Queries:
             try:
                 await self._ask(query, mark)
                 query.dirty = query.dirty or self._heard.since(mark, query.reads)
+                if not self._is_there(query):
+                    self._dissolve(query)
             finally:
                 self._heard.release(mark)
                 self._want()
-        if not self._is_there(query):
-            self._dissolve(query)
 
     async def _ask(self, query: Query, mark: int) -> None:
         watcher = next(iter(query.members))

@@ -25,6 +25,8 @@ def fetch_now(wrapper: Any) -> Fetched | None:
 class Fetched:
     """A driver's cursor, and the rows that it has given already."""
 
+    __slots__ = ("_cursor", "_rows")
+
     def __init__(self, cursor: Any) -> None:
         self._cursor: Any = cursor._cursor if isinstance(cursor, Fetched) else cursor
         self._rows = deque(self._cursor.fetchall())
@@ -39,7 +41,10 @@ class Fetched:
         return self._rows.popleft() if self._rows else next(self._cursor)
 
     def fetchone(self) -> Any:
-        return next(self, None)
+        return self._rows.popleft() if self._rows else self._cursor.fetchone()
+
+    def close(self) -> None:
+        self._cursor.close()
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         most = self._cursor.arraysize if size is None else size

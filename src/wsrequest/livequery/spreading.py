@@ -15,8 +15,9 @@ import time
 from wsrequest import log
 from wsrequest.conf import get_settings
 from wsrequest.errors import ConfigurationError
+from wsrequest.livequery.interest import interest
 from wsrequest.metrics import metrics_in_force
-from wsrequest.push.brokers import broker_of
+from wsrequest.push.brokers import broker_of, when_forgotten
 from wsrequest.push.publication import Written, encoded
 from wsrequest.push.rows import Tables, add
 
@@ -32,45 +33,35 @@ AGAIN = 0.1
 LONGEST_PAUSE = 5.0
 
 
-class _Wanted:
-    """How many have live queries in this process: event loops, as each has its own."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._lock = threading.Lock()
-
-    def add(self, number: int) -> None:
-        with self._lock:
-            self.count += number
-
-
-wanted = _Wanted()
-
-
-def want() -> None:
-    """Here are live queries now, which were none before. To be called before the first of them reads."""
-    wanted.add(1)
-
-
-def unwant() -> None:
-    """The opposite of :func:`want`."""
-    wanted.add(-1)
+@when_forgotten
+def _unsettled() -> None:
+    """There may be another broker."""
+    interest.settle(None)
 
 
 def is_heard() -> bool:
-    """Whether anybody may hear of a change that is told now."""
-    if wanted.count:
-        return True
-    try:
-        return not broker_of().within_process
-    except ConfigurationError:
-        return True  # which is for :func:`spread` to say
+    """Whether anybody may hear of a change that is told now, whatever it is."""
+    return concerns(()) or bool(interest.tables)
+
+
+def concerns(tables: tuple[str, ...]) -> bool:
+    """Whether anybody may depend on one of these, as far as is known here."""
+    elsewhere = interest.elsewhere
+    if elsewhere is None:
+        try:
+            elsewhere = not broker_of().within_process
+        except ConfigurationError:
+            return True  # which is for :func:`spread` to say
+        interest.settle(elsewhere)
+    return elsewhere or interest.looks != 0 or not interest.tables.keys().isdisjoint(tables)
 
 
 def spread(tables: Tables) -> None:
-    """Say that these rows have changed, soon. Never raises."""
+    """Say that these rows have changed, soon, where that may concern anybody. To be called after the commit. Never
+    raises."""
     try:
-        if wanted.count or not broker_of().within_process:
+        if concerns(tuple(tables)):
+            broker_of()
             _sender.put(tables)
     except Exception as error:  # noqa: BLE001 (logged; whoever committed has done what was asked for)
         _failed(error)
@@ -150,7 +141,7 @@ _sender = _Sender()
 def _forked() -> None:
     """Threads stay with the parent, and so does what waits for them. Locks may have been held by anybody."""
     _sender.__init__()  # type: ignore[misc]
-    wanted.__init__()  # type: ignore[misc]
+    interest.__init__()  # type: ignore[misc]
 
 
 if hasattr(os, "register_at_fork"):

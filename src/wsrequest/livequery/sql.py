@@ -72,6 +72,8 @@ class Statement:
 
     #: Whether there is nothing but ``reads``.
     only_reads: bool = field(init=False)
+    #: Whether no savepoint is concerned.
+    only_writes: bool = field(init=False)
     #: The names of all tables that it writes.
     written: tuple[str, ...] = field(init=False)
 
@@ -80,8 +82,9 @@ class Statement:
         if self.made is not None:
             names.append(self.made.table.name)
         object.__setattr__(self, "written", tuple(dict.fromkeys(names)))
-        more = self.writes or self.made or self.savepoints or self.back_to
-        object.__setattr__(self, "only_reads", not more)
+        savepoints = bool(self.savepoints or self.back_to)
+        object.__setattr__(self, "only_writes", not savepoints)
+        object.__setattr__(self, "only_reads", not names and not savepoints)
 
 
 def parse(sql: str, tables: Mapping[str, Table]) -> Statement:

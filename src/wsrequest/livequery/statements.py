@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 from django.apps import apps
@@ -25,13 +25,25 @@ class _Registry:
     def __init__(self) -> None:
         self.tables = tables = all_tables()
         self.parse: Callable[[str], Statement] = partial(parse, tables=tables)
-        self.remembered = lru_cache(REMEMBERED)(self.parse)
         self.any = Statement(tuple(map(Rows, tables.values())), tuple(map(Rows, tables.values())))
 
 
 @cache
 def _registry() -> _Registry:
     return _Registry()
+
+
+class _Remembered:
+    """What texts of SQL say, those that were seen lately."""
+
+    __slots__ = ("statements",)
+
+    def __init__(self) -> None:
+        self.statements: dict[str, Statement] = {}
+
+
+#: To be looked at before :func:`statement_of` is called: for each statement that there is, the call would count.
+remembered = _Remembered()
 
 
 def known_tables() -> Mapping[str, Table]:
@@ -41,6 +53,11 @@ def known_tables() -> Mapping[str, Table]:
 
 def statement_of(sql: Any, connection: Any) -> Statement:
     """What a text says, or an object that a driver makes one of (as psycopg's ``sql.Composed``)."""
+    statements = (
+        remembered.statements
+    )  # what was parsed by tables of before is kept with these, and forgotten
+    if sql.__class__ is str and (known := statements.get(sql)) is not None:
+        return known
     if not apps.models_ready:
         return _NOTHING  # no view runs yet, and nobody reads
     registry = _registry()
@@ -49,7 +66,12 @@ def statement_of(sql: Any, connection: Any) -> Statement:
         if text is None:
             return registry.any
         sql = text
-    return registry.remembered(sql) if len(sql) <= LONGEST else registry.parse(sql)
+    statement = registry.parse(sql)
+    if len(sql) <= LONGEST:
+        if len(statements) >= REMEMBERED:
+            statements.clear()
+        statements[sql] = statement
+    return statement
 
 
 def note(
@@ -111,6 +133,7 @@ _NOTHING = Statement()
 def _forget(**kwargs: Any) -> None:
     """There is another model, or another setting."""
     _registry.cache_clear()
+    remembered.statements = {}
 
 
 class_prepared.connect(_forget, dispatch_uid="wsrequest.livequery")

@@ -19,14 +19,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from wsrequest import log
+from wsrequest.livequery.interest import interest
 from wsrequest.livequery.reads import Reads, depends_on, present, reading
 from wsrequest.livequery.returned import fetch_now
-from wsrequest.livequery.spreading import is_heard, spread
+from wsrequest.livequery.spreading import concerns, spread
 from wsrequest.livequery.sql import Statement
 from wsrequest.livequery.statements import note, note_made, statement_of
-from wsrequest.livequery.writes import log_of, open_log
+from wsrequest.livequery.writes import ANYTHING, Late, late_of, log_of, open_log
 
 __all__ = ["Reads", "depends_on", "install", "reading"]
+
+#: How statements begin that write nothing, and are many.
+HARMLESS = ("SELECT", "BEGIN")
 
 #: Sets of parameters of one ``executemany()`` that are looked at; more are all rows.
 MOST_SETS = 100
@@ -52,26 +56,86 @@ def _watch(connection: BaseDatabaseWrapper) -> None:
 def _track(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    reads = present.get()
-    if reads is None and sql.__class__ is str and sql.startswith("SELECT") and ";" not in sql:
-        return execute(sql, params, many, context)
-    statement = statement_of(sql, context["connection"])
+    connection = context["connection"]
+    if (reads := present.get()) is None:
+        if sql.__class__ is str and sql.startswith(HARMLESS) and ";" not in sql:
+            return execute(sql, params, many, context)
+        if not interest.heard:
+            if connection.autocommit:
+                return _at_once(execute, sql, params, many, context, ANYTHING)
+            if ANYTHING.wait(connection):
+                return execute(sql, params, many, context)
+    return _look(execute, sql, params, many, context, reads)
+
+
+def _look(
+    execute: Callable[..., Any],
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+    reads: Reads | None,
+) -> Any:
+    """At what the statement reads and writes."""
+    connection = context["connection"]
+    statement = statement_of(sql, connection)
     if reads is not None and statement.reads:
         note(reads.tables, statement.reads, statement, None if many else params)
     if statement.only_reads:
         return execute(sql, params, many, context)
+    if reads is None and statement.only_writes and not concerns(statement.written):
+        late = late_of(statement.written)
+        if connection.autocommit:
+            return _at_once(execute, sql, params, many, context, late)
+        if late.wait(connection):
+            return execute(sql, params, many, context)
+    return _note_all(execute, sql, params, many, context, reads, statement)
+
+
+def _note_all(
+    execute: Callable[..., Any],
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+    reads: Reads | None,
+    statement: Statement,
+) -> Any:
+    """Execute it, and note what it writes."""
+    connection = context["connection"]
     done = False
     try:
         result = execute(sql, params, many, context)
-        if (connection := context["connection"]).vendor == "sqlite" and connection.autocommit:
-            result = (is_heard() and fetch_now(context["cursor"])) or result
+        if connection.vendor == "sqlite" and connection.autocommit:
+            result = fetch_now(context["cursor"]) or result
         done = True
     finally:
         if statement.writes or statement.made:
             _written(statement, params, many, context, reads, done=done)
     if statement.savepoints or statement.back_to:
-        _savepoints(statement, context["connection"])
+        _savepoints(statement, connection)
     return result
+
+
+def _at_once(
+    execute: Callable[..., Any],
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+    late: Late,
+) -> Any:
+    """Outside of a transaction, what concerns nobody, as far as is known before: somebody may come meanwhile."""
+    try:
+        result = execute(sql, params, many, context)
+        cursor, connection = context["cursor"], context["connection"]
+        if connection.vendor == "sqlite" and cursor.cursor.description is not None:
+            plain = sql.startswith("INSERT") or not statement_of(sql, connection).only_reads
+            result = (plain and fetch_now(cursor)) or result
+        return result
+    finally:
+        if interest.heard:
+            late.tell()
 
 
 def _written(
@@ -92,7 +156,7 @@ def _written(
     elif not connection.autocommit:
         if (noted := open_log(connection)) is not None:
             _note_written(noted.latest(), statement, params, many, context, done=done)
-    elif is_heard():
+    else:
         tables = {}
         _note_written(tables, statement, params, many, context, done=done)
         if tables:
@@ -108,7 +172,7 @@ def _note_written(
     *,
     done: bool,
 ) -> None:
-    if not is_heard():
+    if not concerns(statement.written):
         # Whoever comes before the commit may as well hear that it was any row: only then it costs something.
         tables |= dict.fromkeys(statement.written)
         return

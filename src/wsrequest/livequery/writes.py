@@ -1,15 +1,20 @@
 """What the transaction of a connection has written so far, to be told when it is committed.
 
-It is held by nothing but the callbacks that Django keeps for the commit. So it goes where they go: Django drops them
-with a rollback, and the log is gone with the last of them.
+Where that concerns nobody when it is written, as is mostly so, it is left to a callback to ask once more after the
+commit (:class:`Late`): somebody may have come meanwhile. Else there is a log. It is held by nothing but the callbacks
+that Django keeps for the commit. So it goes where they go: Django drops them with a rollback, and the log is gone with
+the last of them.
 """
 
 from __future__ import annotations
 
 import weakref
+from functools import lru_cache
 from typing import Any
 
-from wsrequest.livequery.spreading import is_heard, spread
+from wsrequest.livequery.interest import interest
+from wsrequest.livequery.spreading import concerns, is_heard, spread
+from wsrequest.livequery.statements import known_tables
 from wsrequest.push.rows import add
 
 _ATTRIBUTE = "_wsrequest_written"
@@ -68,6 +73,47 @@ class Log:
             ):
                 return
         callbacks.insert(0, (set(connection.savepoint_ids), self.publish, True))
+
+
+class Late:
+    """What concerned nobody when it was written: whoever has come before the commit hears of it as all rows."""
+
+    __slots__ = ("_entry", "_tables")
+
+    def __init__(self, tables: tuple[str, ...] | None) -> None:
+        """None: it may be any table."""
+        self._tables = tables
+        # As Django keeps callbacks. It belongs to no savepoint: what one has undone may be told, too.
+        self._entry = (frozenset[str](), self.tell, True)
+
+    def tell(self) -> None:
+        """It is committed."""
+        if interest.heard:
+            tables = tuple(known_tables()) if self._tables is None else self._tables
+            if concerns(tables):
+                spread(dict.fromkeys(tables))
+
+    def wait(self, connection: Any) -> bool:
+        """Have it told after the connection's next commit; False where that takes a log."""
+        callbacks = connection.run_on_commit
+        if callbacks:
+            if callbacks[0] is self._entry:
+                return True
+            if self is not ANYTHING:
+                return False
+        if not (connection.in_atomic_block and connection.commit_on_exit):
+            return False
+        if connection.atomic_blocks[0]._from_testcase:
+            return self is ANYTHING
+        callbacks.insert(0, self._entry)
+        return True
+
+
+#: Of a statement at which nobody has looked.
+ANYTHING = Late(None)
+
+#: One for each set of tables that is written by some statement.
+late_of = lru_cache(512)(Late)
 
 
 def log_of(connection: Any) -> Log | None:

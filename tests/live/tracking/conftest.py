@@ -20,6 +20,7 @@ from tests.project.settings import INSTALLED_APPS
 from tests.push.postgres.fixtures import alias_of, postgres_server
 from tests.push.postgres.server import PostgresServer
 from wsrequest.livequery import spreading
+from wsrequest.livequery.interest import interest
 from wsrequest.livequery.tracking import Reads, install, reading
 from wsrequest.push.brokers import broker_of
 
@@ -127,9 +128,9 @@ def told(at_once: None) -> Iterator[list[Rows]]:
     """What processes are told of changes, one after the other."""
     brokers = {"default": {"BACKEND": "tests.live.tracking.told.ToldBroker"}}
     with override_settings(WSREQUEST={"BROKERS": brokers}):
-        spreading.want()
+        interest.begin()
         yield broker_of().told  # type: ignore[attr-defined]
-        spreading.unwant()
+        interest.end()
 
 
 @pytest.fixture

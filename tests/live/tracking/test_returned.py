@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from tests.live.tracking.shop.models import Author
 from tests.live.tracking.told import ToldBroker
-from wsrequest.livequery import spreading
+from wsrequest.livequery.interest import interest
 from wsrequest.push.brokers import broker_of
 
 INSERT = "INSERT INTO shop_author (name, seen) VALUES ('a', 0), ('b', 0), ('c', 0) RETURNING name"
@@ -39,9 +39,9 @@ def seen(lite_db: str, at_once: None) -> Iterator[list[int]]:
         broker = broker_of()
         assert isinstance(broker, ReadingBroker)
         broker.file = str(connections[lite_db].settings_dict["NAME"])
-        spreading.want()
+        interest.begin()
         yield broker.seen
-        spreading.unwant()
+        interest.end()
 
 
 def test_a_new_row_is_there_when_it_is_told(lite_db: str, seen: list[int]) -> None:

@@ -13,6 +13,7 @@ from django.test import override_settings
 from tests.live.tracking.told import ToldBroker
 from wsrequest.errors import BrokerUnavailable
 from wsrequest.livequery import spreading
+from wsrequest.livequery.interest import interest
 from wsrequest.push.brokers import broker_of
 
 
@@ -92,14 +93,14 @@ def test_within_the_process_nothing_is_said_while_nobody_hears():
     with override_settings(WSREQUEST={"BROKERS": brokers}):
         spreading.spread({"a": None})
         assert not spreading.is_heard()
-        spreading.want()
-        spreading.want()
+        interest.begin()
+        interest.begin()
         spreading.spread({"b": None})
         assert spreading.flush()
-        spreading.unwant()
+        interest.end()
         spreading.spread({"c": None})
         assert spreading.flush()
-        spreading.unwant()
+        interest.end()
         spreading.spread({"d": None})
         assert broker_of().told == [{"b": None}, {"c": None}]
 

@@ -18,6 +18,7 @@ _brokers: dict[str, Broker] = {}
 _making = threading.Lock()
 #: The last one makes all brokers; where there is none, they are as configured.
 _factories: list[Callable[[], Broker]] = []
+_to_be_told: list[Callable[[], None]] = []
 
 
 def broker_of(alias: str = DEFAULT) -> Broker:
@@ -29,6 +30,12 @@ def broker_of(alias: str = DEFAULT) -> Broker:
             broker = _brokers.get(alias) or _made(alias)
             _brokers[alias] = broker
     return broker
+
+
+def when_forgotten(tell: Callable[[], None]) -> Callable[[], None]:
+    """Call this whenever brokers are made anew. Can be used as a decorator."""
+    _to_be_told.append(tell)
+    return tell
 
 
 @contextmanager
@@ -68,5 +75,7 @@ def _forget() -> None:
     with _making:
         forgotten = list(_brokers.values())
         _brokers.clear()
+    for tell in _to_be_told:
+        tell()
     for broker in forgotten:
         broker.close()
