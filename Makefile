@@ -13,12 +13,18 @@ ARGS ?=
 STEPS ?= 20000
 # BROWSER=no leaves out the tests that need a Chromium.
 BROWSER ?= yes
+# COVERAGE=no runs the tests without measuring it, in two thirds of the time.
+COVERAGE ?= yes
 
 VENV := .venv
 # From the project's own environment; `make demo VENV=...` may name another folder.
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python examples/snippets/manage.py
 
+MEASURED := $(if $(filter no,$(COVERAGE)),,-m coverage run)
+OF_PROTOCOL := --include='*/wsrequest/protocol/*' --fail-under=100
+PROTOCOL_TESTS := tests/protocol tests/test_protocol_md.py tests/test_protocol_stream.py
+BRANCHES := COVERAGE_FILE=build/branches/data $(BIN)/python -m coverage
 NO_BROWSER := $(if $(filter no,$(BROWSER)),-m "not browser")
 step = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # Says what it is at; all that pip said where it fails.
@@ -28,7 +34,7 @@ install = scripts/pip_install.sh $(BIN)/python --editable '$(1)'
 help: ## This list
 	@printf 'django-websocket-request: what make can do\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nVariables: PORT=8000 (demo), BROWSER=no (test), ARGS="-k name" (quick), STEPS=20000 (oracle)\n'
+	@printf '\nVariables: PORT=8000 (demo), BROWSER=no and COVERAGE=no (test), ARGS="-k name" (quick), STEPS=20000 (oracle)\n'
 
 # --- environments -----------------------------------------------------------------------------------
 
@@ -75,12 +81,23 @@ node: $(VENV)/.dev
 test: $(VENV)/.dev chromium node ## Run every test, and hold the coverage to its limits
 	$(call step,Tests)
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@PYTHONMALLOC=default scripts/run_tests.sh $(BIN)/python -X dev -m coverage run -m pytest $(NO_BROWSER) $(ARGS)
+	@PYTHONMALLOC=default scripts/run_tests.sh $(BIN)/python -X dev $(MEASURED) -m pytest $(NO_BROWSER) $(ARGS)
+ifneq ($(COVERAGE),no)
 	@$(BIN)/python -m coverage combine --quiet
 	$(call step,Coverage: at least 95 % of the package)
 	@$(BIN)/python -m coverage report
 	$(call step,Coverage: every branch of protocol/)
-	@$(BIN)/python -m coverage report --include='*/wsrequest/protocol/*' --fail-under=100
+	@$(BIN)/python -m coverage report $(OF_PROTOCOL)
+endif
+
+# What random examples reach does not count, so that few of them do.
+.PHONY: branches
+branches: $(VENV)/.dev ## Hold every branch of protocol/, by its own tests alone
+	$(call step,Coverage: every branch of protocol/)
+	@rm -rf build/branches && mkdir -p build/branches
+	@$(BRANCHES) run -m pytest --quiet --hypothesis-profile=brief $(PROTOCOL_TESTS) $(ARGS)
+	@$(BRANCHES) combine --quiet
+	@$(BRANCHES) report $(OF_PROTOCOL)
 
 .PHONY: quick
 quick: $(VENV)/.dev ## Run tests without coverage, browser or Node.js: make quick ARGS="-k name"

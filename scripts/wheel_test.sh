@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Build the wheel, install it in an environment of its own, and run the tests against what is installed there.
+# MEASURE=yes holds the coverage to its limit.
 # The tests that need a browser or Node.js are left out: they say nothing about packaging, and `make test` runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,4 +32,16 @@ scripts/pip_install.sh "$venv/bin/python" "${wanted[@]}"
 say "Running the tests against it, on $("$venv/bin/python" -c \
     'import sys, django; print("Python %d.%d" % sys.version_info[:2], "and Django", django.__version__)')"
 export WSREQUEST_EXPECT_WHEEL=1 PYTHONMALLOC=default
-scripts/run_tests.sh "$venv/bin/python" -X dev -m pytest -q -m "not browser and not node" "$@"
+measured=()
+if [ "${MEASURE:-}" = yes ]; then
+    export COVERAGE_FILE=$folder/coverage/data
+    rm -rf "$folder/coverage"
+    mkdir "$folder/coverage"
+    measured=(-m coverage run)
+fi
+scripts/run_tests.sh "$venv/bin/python" -X dev "${measured[@]}" -m pytest -q -m "not browser and not node" "$@"
+if [ "${MEASURE:-}" = yes ]; then
+    say "Coverage: at least 95 % of the package"
+    "$venv/bin/python" -m coverage combine --quiet
+    "$venv/bin/python" -m coverage report
+fi
