@@ -78,13 +78,14 @@ class Log:
 class Late:
     """What concerned nobody when it was written: whoever has come before the commit hears of it as all rows."""
 
-    __slots__ = ("_entry", "_tables")
+    __slots__ = ("_callback", "_entry", "_tables")
 
     def __init__(self, tables: tuple[str, ...] | None) -> None:
         """None: it may be any table."""
         self._tables = tables
         # As Django keeps callbacks. It belongs to no savepoint: what one has undone may be told, too.
-        self._entry = (frozenset[str](), self.tell, True)
+        self._callback = self.tell
+        self._entry = (frozenset[str](), self._callback, True)
 
     def tell(self) -> None:
         """It is committed."""
@@ -97,7 +98,7 @@ class Late:
         """Have it told after the connection's next commit; False where that takes a log."""
         callbacks = connection.run_on_commit
         if callbacks:
-            if callbacks[0] is self._entry:
+            if callbacks[0][1] is self._callback:
                 return True
             if self is not ANYTHING:
                 return False

@@ -15,11 +15,7 @@ from django.test import Client, TestCase, override_settings
 from django.urls import path
 
 from tests.live.tracking.shop.models import Author, Shelf
-from tests.live.tracking.told import ToldBroker
-from wsrequest.livequery.interest import interest
-from wsrequest.livequery.statements import known_tables
 from wsrequest.livequery.writes import Log, log_of
-from wsrequest.push.brokers import broker_of
 
 
 class Undone(Exception):
@@ -394,17 +390,3 @@ def test_a_test_case_finds_no_callbacks_but_its_own_where_nobody_watches(lite_db
     result = unittest.TestResult()
     unittest.TestSuite([Case()]).run(result)
     assert (result.testsRun, result.errors, result.failures) == (1, [], [])
-
-
-def test_the_first_live_query_comes_between_write_and_commit(lite_db, at_once):
-    """Until somebody hears, nothing is noted but that something was written."""
-    brokers = {"default": {"BACKEND": "tests.live.tracking.told.ToldBroker"}}
-    with override_settings(WSREQUEST={"BROKERS": brokers}):
-        broker = broker_of()
-        assert isinstance(broker, ToldBroker)
-        shelve(lite_db, "nobody")
-        with transaction.atomic(using=lite_db):
-            shelve(lite_db, "a")
-            interest.begin()
-        interest.end()
-        assert broker.told == [dict.fromkeys(known_tables())]
