@@ -119,6 +119,17 @@ async def cost(stage: Stage, subscriptions: int, seconds: float, least: int = 3)
     return Cost(server / writes, (more - reruns) / writes, generator / elapsed)
 
 
+async def bare(stage: Stage, url: str, times: int = 100) -> Cost:
+    """What a GET costs that a client asks for, one after the other."""
+    await asyncio.sleep(PAUSE)
+    server, generator, began = stage.server.cpu_seconds(), time.process_time(), time.perf_counter()
+    for _ in range(times):
+        await stage.writer.get("GET", url)
+    elapsed = time.perf_counter() - began
+    server, generator = stage.server.cpu_seconds() - server, time.process_time() - generator
+    return Cost(server / times, 0.0, generator / elapsed)
+
+
 @dataclass(frozen=True)
 class Paced:
     """What became of some writes."""

@@ -54,7 +54,8 @@ Each case above once more in the same turns, without the wrapper / without the w
 {users} users with an audience each, in one server process. From the return of `save()` in a view to the moment at
 which a client, in another process, has applied the patch. *One audience*: each user watches a row of his own, and 20
 times a second one of them is written. *All of them*: each user watches the list of the same rows, for himself, and
-a row of it is written every half second: {users} GETs are run for each write, on one core.""",
+a row of it is written every half second: {users} GETs are run for each write, on one core, which takes as long as
+{users} GETs take; what a run costs above its GET is under *How the cost of a write grows*.""",
     "crowd": """\
 ## Ten thousand subscribers of one url
 
@@ -65,7 +66,8 @@ a row of it is written every half second: {users} GETs are run for each write, o
 CPU time of the server process for a write, its request and all that follows until the last subscriber has the
 patch. Audiences that depend on it are the public list under different urls; others are as many urls of another
 list. The subscribers of an audience are on connections of their own, and a connection has one subscription to each
-audience, so that what goes to it shares a frame.""",
+audience, so that what goes to it shares a frame. A GET *asked for* is a message and its answer: what a run costs more
+is noting what it reads, comparing two answers, and sending the patch.""",
     "reruns": """\
 Of all cells of this table:""",
 }
