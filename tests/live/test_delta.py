@@ -270,6 +270,22 @@ def test_integers_of_any_size_are_exact() -> None:
     assert read(found.ops, new.codec)[0]["value"] == 2**64 + 1
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_way_to_what_differs(codec: Codec) -> None:
+    def page(row: Any) -> Any:
+        return {"a/b~c": [{"x": "x" * 300}, {"1": [0, 1], "rows": row}], "true": 1}
+
+    assert patched(codec, page([1, 2, 3]), page([1, 3])) == [
+        {"op": "remove", "path": "/a~1b~0c/1/rows/1"}
+    ]
+    assert patched(codec, page([1, {"y": "y"}]), page([True, {"y": "y"}])) == [
+        {"op": "replace", "path": "/a~1b~0c/1/rows/0", "value": True}
+    ]
+    (moved,) = patched(codec, page({"a": "y" * 40}), page({"b": "y" * 40}))
+    place = "/a~1b~0c/1/rows/"
+    assert moved == {"op": "move", "from": place + "a", "path": place + "b"}
+
+
 def test_half_an_emoji_that_stays_where_it_is_does_no_harm() -> None:
     filler = '","b":"' + "x" * 300 + '"}'
     old, new = '{"c":1,"a":"\\ud800' + filler, '{"c":2,"a":"\\ud800' + filler
@@ -303,25 +319,26 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Any:
     "patch",
     [
         [],
-        [{"op": "replace", "path": "/0", "value": True}],
-        [{"op": "replace", "path": "/0", "value": 2.0}],
+        [{"op": "replace", "path": "", "value": True}],
+        [{"op": "replace", "path": "", "value": 2.0}],
         [{"op": "remove", "path": "/9"}],
-        [{"op": "nonsense", "path": "/0"}],
+        [{"op": "nonsense", "path": ""}],
         [{"op": "replace", "path": "0", "value": 2}],
-        [{"op": "replace", "path": "/0/0/0", "value": 2}],
-        [{"op": "replace", "path": "/0", "value": float("nan")}],
-        [{"op": "replace", "path": "/0", "value": "\ud800"}],
+        [{"op": "replace", "path": "/0/0", "value": 2}],
+        [{"op": "replace", "path": "", "value": float("nan")}],
+        [{"op": "replace", "path": "", "value": "\ud800"}],
     ],
 )
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_patch_that_does_not_lead_there_is_not_sent(
     library: Any, patch: Any, codec: Codec
 ) -> None:
+    """It is asked for the way from 1 to 2 only, as nothing else differs."""
     filler = ["x" * 300]
     old, new = state(json.dumps([1, *filler]), codec), state(json.dumps([2, *filler]), codec)
     library.patch = patch
     assert delta(old, new) is None
-    library.patch = [{"op": "replace", "path": "/0", "value": 2}]
+    library.patch = [{"op": "replace", "path": "", "value": 2}]
     assert check(old, new) is not None
 
 

@@ -7,6 +7,7 @@ sent the whole new answer; that is always right.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
@@ -72,7 +73,7 @@ def _delta(before: bytes, after: bytes, codec: Codec) -> Patch | None:
         return None
     try:
         text = json.dumps(
-            library.make_patch(old, new).patch,
+            list(_operations(library, old, new)),
             ensure_ascii=False,
             separators=(",", ":"),
             allow_nan=False,
@@ -85,6 +86,33 @@ def _delta(before: bytes, after: bytes, codec: Codec) -> Patch | None:
     except (library.JsonPatchException, library.JsonPointerException):
         return None
     return Patch(ops) if _canonical(reached) == wanted else None
+
+
+def _operations(library: Any, old: Any, new: Any) -> Iterator[dict[str, Any]]:
+    """What the library finds, which looks into every value, where it is shown no more than what differs: mostly that is
+    one row of a list."""
+    path = ""
+    while (keys := _differing(old, new)) is not None and len(keys) == 1:
+        (key,) = keys
+        path += "/" + str(key).replace("~", "~0").replace("/", "~1")
+        old, new = old[key], new[key]
+    for operation in library.make_patch(old, new).patch:
+        yield {
+            name: path + value if name in ("path", "from") else value
+            for name, value in operation.items()
+        }
+
+
+def _differing(old: Any, new: Any) -> list[Any] | None:
+    """The keys of what differs in the two; None where they are no containers with the same keys."""
+    if old.__class__ is dict and new.__class__ is dict and old.keys() == new.keys():
+        keys: Iterable[Any] = old
+    elif old.__class__ is list and new.__class__ is list and len(old) == len(new):
+        keys = range(len(old))
+    else:
+        return None
+    # Their texts, as 1, 1.0 and True are equal; where only the order of keys differs, the library is asked.
+    return [key for key in keys if repr(old[key]) != repr(new[key])]
 
 
 def _read(data: bytes, codec: Codec) -> Any:
