@@ -53,6 +53,8 @@ class Subscriber:
     async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until this holds; it is asked again after each message."""
         assert self._task is not None
+        if self._task.done():
+            self._task.result()  # it has met something else than a lost connection
         async with asyncio.timeout(seconds):
             while not condition():
                 self._changed.clear()
@@ -61,13 +63,8 @@ class Subscriber:
                     await asyncio.wait((waits, self._task), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waits.cancel()
-                self.still_follows()
-
-    def still_follows(self) -> None:
-        """Fails with what it has met, where that was no lost connection."""
-        assert self._task is not None
-        if self._task.done():
-            self._task.result()
+                if self._task.done():
+                    self._task.result()
 
     def drop(self) -> None:
         """The network is gone."""

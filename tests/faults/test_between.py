@@ -45,6 +45,7 @@ async def test_a_replica_takes_over_that_has_not_heard_of_the_last_events(
 ) -> None:
     async with Proxy(valkey.port).running() as proxy:
         with RedisServer(repl_diskless_sync_delay=0) as replica:
+            await asyncio.to_thread(replica.follow, valkey)
             apart = await asyncio.to_thread(new_process, proxy.port)
             try:
                 async with subscriber(apart, log).following() as there:
