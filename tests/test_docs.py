@@ -22,6 +22,7 @@ import dataclasses
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -134,8 +135,9 @@ def name_of(page: Path) -> str:
 class Reader:
     """Does what a page says, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fresh_project: Path) -> None:
         self.folder = folder
+        self._fresh_project = fresh_project
         self.printed = ""
         self._server: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
@@ -171,7 +173,7 @@ class Reader:
                 self.printed = ""
 
     def _start_project(self, *, with_package: bool) -> None:
-        self._run(["django-admin", "startproject", "mysite", "."])
+        shutil.copytree(self._fresh_project, self.folder, dirs_exist_ok=True)
         site = self.folder / "mysite"
         (site / "urls.py").write_text(PROJECT_URLS)
         if with_package:
@@ -244,9 +246,18 @@ class Reader:
             assert "Traceback" not in (self.folder / "server.log").read_text()
 
 
+@pytest.fixture(scope="module")
+def fresh_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: what `django-admin startproject mysite` makes is the same each time, but for a key."""
+    folder = tmp_path_factory.mktemp("fresh")
+    command = [sys.executable, "-m", "django", "startproject", "mysite", str(folder)]
+    subprocess.run(command, check=True, timeout=120)
+    return folder
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(tmp_path)
+def reader(tmp_path: Path, fresh_project: Path) -> Iterator[Reader]:
+    reader = Reader(tmp_path, fresh_project)
     yield reader
     reader.close()
 
