@@ -42,7 +42,7 @@ class _Remembered:
         self.statements: dict[str, Statement] = {}
 
 
-#: To be looked at before :func:`statement_of` is called: for each statement that there is, the call would count.
+#: For :func:`statement_of`, and for who saves the call: it would count with each statement that there is.
 remembered = _Remembered()
 
 

@@ -24,7 +24,7 @@ from wsrequest.livequery.reads import Reads, depends_on, present, reading
 from wsrequest.livequery.returned import fetch_now
 from wsrequest.livequery.spreading import concerns, spread
 from wsrequest.livequery.sql import Statement
-from wsrequest.livequery.statements import note, note_made, statement_of
+from wsrequest.livequery.statements import note, note_made, remembered, statement_of
 from wsrequest.livequery.writes import ANYTHING, Late, late_of, log_of, open_log
 
 __all__ = ["Reads", "depends_on", "install", "reading"]
@@ -78,7 +78,8 @@ def _look(
 ) -> Any:
     """At what the statement reads and writes."""
     connection = context["connection"]
-    statement = statement_of(sql, connection)
+    known = remembered.statements.get(sql) if sql.__class__ is str else None
+    statement = known or statement_of(sql, connection)
     if reads is not None and statement.reads:
         note(reads.tables, statement.reads, statement, None if many else params)
     if statement.only_reads:
