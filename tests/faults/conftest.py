@@ -59,7 +59,9 @@ def new_process(
 
     def new(broker: int | None = None) -> ServerProcess:
         url = f"redis://127.0.0.1:{broker or valkey.port}/0"
-        return ServerProcess(folder, "tests.faults", WSREQUEST_TEST_BROKER=url).start()
+        server = ServerProcess(folder, "tests.faults", WSREQUEST_TEST_BROKER=url)
+        server.log = folder / f"server{next(_numbers)}.log"
+        return server.start()
 
     return new
 
