@@ -19,7 +19,12 @@ from websockets.exceptions import ConnectionClosed
 from tests.project.gates import Gate
 from tests.support.client import LOG_IN, Peer, connect
 from tests.transports.shared.carrier import Site
-from tests.transports.shared.carriers.tornado import opens, sockjs_http, sockjs_websocket
+from tests.transports.shared.carriers.tornado import (
+    opens,
+    sockjs_polling,
+    sockjs_streaming,
+    sockjs_websocket,
+)
 from tests.transports.tornado_server import TornadoThread, server
 from wsrequest.errors import ConfigurationError
 from wsrequest.session.session import Session as Connection
@@ -31,7 +36,8 @@ __all__ = ["server"]
 PATIENCE = 30
 WAYS = {
     "websocket": opens(sockjs_websocket),
-    "streaming": opens(sockjs_http),
+    "streaming": opens(sockjs_streaming),
+    "polling": opens(sockjs_polling),
 }
 
 
@@ -317,6 +323,17 @@ async def test_two_that_poll(server: TornadoThread) -> None:
         assert [task.result()[:6] for task in done] == ["c[2010"]
         assert await say(client, {"ping": 1}) == 204
         assert [await first, await second].count('a["{\\"pong\\":1}"]') == 1
+
+
+async def test_who_polled_may_stream(server: TornadoThread) -> None:
+    """And is seen to go."""
+    async with polling(server, "/sockjs/000/both") as client:
+        assert await poll(client) == "o"
+        assert await say(client, {"ping": 1}) == 204
+        async with client.stream("POST", "/xhr_streaming") as response:
+            lines = response.aiter_lines()
+            assert [await anext(lines), await anext(lines)] == ["h" * 2048, 'a["{\\"pong\\":1}"]']
+        await server.is_empty()
 
 
 async def test_a_close_code(server: TornadoThread, way: str, settings: Settings) -> None:

@@ -33,6 +33,7 @@ class SockJSSession(session.Session):  # type: ignore[misc]
     def __init__(self, *arguments: Any) -> None:
         self._changed = asyncio.Event()
         self._cookie: str | None = None
+        self._first_name: str | None = None
         super().__init__(*arguments)
 
     def is_heard(self) -> bool:
@@ -71,6 +72,9 @@ class SockJSSession(session.Session):  # type: ignore[misc]
             handler.send_pack(proto.disconnect(2010, "Opened with another session"))
             return False
         taken: bool = super().set_handler(handler, start_heartbeat)
+        # sockjs-tornado counts sessions by this name, and raises KeyError where another one is closed than was opened.
+        self._first_name = self._first_name or handler.name
+        self.transport_name = self._first_name
         self._changed.set()
         return taken
 

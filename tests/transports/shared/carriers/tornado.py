@@ -7,8 +7,8 @@ import json
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,11 @@ from tests.transports.shared.carrier import Carrier, Open, Site, Wire
 from tests.transports.shared.carriers.asgi import open_websocket
 
 PATIENCE = 60
+
+#: SockJS' frames that a client which polls keeps for its test.
+UNREAD = 4
+
+GONE = 'c[1006, ""]'
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # a client makes one each time, which is slow
 
@@ -50,7 +55,7 @@ class SockJSWire:
 
     async def recv(self) -> str:
         while not self._arrived:
-            frame = await anext(self._frames, 'c[1006, ""]')
+            frame = await anext(self._frames, GONE)
             if frame[0] == "c":
                 self.close_code = json.loads(frame[1:])[0]
                 raise ConnectionClosed(None, None)
@@ -76,7 +81,12 @@ async def sockjs_websocket(base: str, site: Site, options: Any) -> AsyncIterator
 
 
 @asynccontextmanager
-async def sockjs_http(base: str, site: Site, options: Any) -> AsyncIterator[Any]:
+async def sockjs_http(
+    base: str,
+    site: Site,
+    options: Any,
+    heard: Callable[[httpx.AsyncClient], AsyncGenerator[str]],
+) -> AsyncIterator[Any]:
     sent = dict(options["headers"])
     if options["origin"] is not None:
         sent["Origin"] = options["origin"]
@@ -94,14 +104,51 @@ async def sockjs_http(base: str, site: Site, options: Any) -> AsyncIterator[Any]
 
         leaving: list[asyncio.Task[None]] = []
 
-        def abort() -> None:
-            leaving.append(asyncio.create_task(client.aclose()))
+        async with aclosing(heard(client)) as frames:
+            try:
+                yield frames, say, lambda: leaving.append(asyncio.create_task(frames.aclose()))
+            finally:
+                await asyncio.gather(*leaving)
 
-        async with aclosing(streamed(client)) as frames:
-            yield frames, say, abort
+
+@asynccontextmanager
+async def sockjs_streaming(*where: Any) -> AsyncIterator[Any]:
+    async with sockjs_http(*where, streamed) as opened:
+        yield opened
 
 
-async def streamed(client: httpx.AsyncClient) -> AsyncIterator[str]:
+@asynccontextmanager
+async def sockjs_polling(*where: Any) -> AsyncIterator[Any]:
+    async with sockjs_http(*where, polled) as opened:
+        yield opened
+
+
+async def polled(client: httpx.AsyncClient) -> AsyncGenerator[str]:
+    """It asks again at once, as sockjs-client does, whether or not its test reads: who is late is taken for gone. It
+    stops only where too much is unread."""
+    arrived: asyncio.Queue[str] = asyncio.Queue(UNREAD)
+
+    async def poll() -> None:
+        frame = ""
+        while not frame.startswith("c"):
+            frame = GONE
+            with suppress(httpx.HTTPError, RuntimeError):  # RuntimeError: the client is closed
+                frame = (await client.post("/xhr")).raise_for_status().text.rstrip()
+            await arrived.put(frame)
+
+    polling = asyncio.create_task(poll())
+    try:
+        while True:
+            yield await arrived.get()
+    finally:
+        polling.cancel()
+        # Between two polls nobody is seen to go. Who streams is there as soon as the answer begins.
+        with suppress(httpx.HTTPError):
+            async with client.stream("POST", "/xhr_streaming"):
+                pass
+
+
+async def streamed(client: httpx.AsyncClient) -> AsyncGenerator[str]:
     """It ends from time to time, and is asked for again."""
     try:
         while True:
@@ -165,5 +212,6 @@ def over_sockjs(name: str, title: str, connected: Callable[..., Any]) -> Carrier
 CARRIERS = (
     WEBSOCKET,
     over_sockjs("websocket", "websocket", sockjs_websocket),
-    over_sockjs("streaming", "xhr-streaming", sockjs_http),
+    over_sockjs("streaming", "xhr-streaming", sockjs_streaming),
+    over_sockjs("polling", "xhr-polling", sockjs_polling),
 )

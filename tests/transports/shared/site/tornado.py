@@ -21,8 +21,8 @@ class Negotiated(SockJSConnection):
     subprotocol = "wsrequest.v1.json"
 
 
-#: A test that reads nothing for a while does not ask for the rest of a stream, either.
-PATIENT = {"disconnect_delay": 8}
+#: A test that reads nothing for a while does not ask for more, either. It is seconds.
+PATIENT = {"disconnect_delay": 15}
 
 
 async def main(port: int) -> None:
