@@ -25,7 +25,7 @@ BRIEF = settings().max_examples < 100
 
 #: Steps in all (a tenth of a second each), and rules in an example.
 STEPS = int(
-    os.environ.get("ORACLE_STEPS") or (200 if BRIEF else 1_000 if os.environ.get("CI") else 600)
+    os.environ.get("ORACLE_STEPS") or (200 if BRIEF else 2_000 if os.environ.get("CI") else 600)
 )
 EXAMPLE = 40
 
