@@ -6,7 +6,7 @@ import asyncio
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,8 @@ async def test_no_descriptor_is_left(
             assert not coming.done()
             for _, writer in crowd:
                 writer.transport.abort()
+                with suppress(OSError):
+                    await writer.wait_closed()
             await coming
             await publish(both[0], log, "after", 1)
             for each in (there, newcomer):
