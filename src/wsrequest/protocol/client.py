@@ -19,7 +19,7 @@ from wsrequest.protocol.codec import Codec
 from wsrequest.protocol.json import JSONCodec
 from wsrequest.protocol.messages import Asked, Auth, Cancel, Ping, Said
 from wsrequest.protocol.msgpack import MsgpackCodec
-from wsrequest.protocol.tokens import TOKEN_ENTRY
+from wsrequest.protocol.tokens import entry_of
 
 CODECS: dict[str, Codec] = {"json": JSONCodec(), "msgpack": MsgpackCodec()}
 
@@ -120,8 +120,7 @@ def subprotocols(codec: Codec, token: str | None) -> list[str]:
     """What a client offers: its codec, and its token, if it has one."""
     offered = [codec.subprotocol]
     if token is not None:
-        entry = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
-        offered.append(TOKEN_ENTRY + entry)
+        offered.append(entry_of(token))
     return offered
 
 

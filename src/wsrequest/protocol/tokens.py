@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -50,6 +51,17 @@ def token_among(subprotocols: tuple[str, ...]) -> str | None:
                 raise BadToken
             return token
     return None
+
+
+def entry_of(token: str) -> str:
+    """The entry among the subprotocols that carries this token."""
+    encoded = base64.urlsafe_b64encode(token.encode())
+    return TOKEN_ENTRY + encoded.decode().rstrip("=")
+
+
+def first_without_token(subprotocols: Iterable[str]) -> str | None:
+    """For who is refused by a close code: a browser that is given none of those that it offered shows none."""
+    return next((name for name in subprotocols if not name.startswith(TOKEN_ENTRY)), None)
 
 
 def without_tokens(header: str) -> str:

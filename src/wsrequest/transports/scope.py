@@ -7,7 +7,7 @@ from typing import Any
 
 from wsrequest.errors import HandshakeRefused, NoCommonVersion
 from wsrequest.protocol.handshake import Handshake
-from wsrequest.protocol.tokens import TOKEN_ENTRY
+from wsrequest.protocol.tokens import first_without_token
 from wsrequest.session.session import Session
 from wsrequest.transports.opening import open_session
 
@@ -97,7 +97,6 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
         )
         await send({"type": "websocket.http.response.body", "body": f"{refusal}\n".encode()})
         return
-    # A browser that offered subprotocols and is given none fails the connection by itself, and shows no code.
-    offered = (name for name in scope.get("subprotocols") or () if not name.startswith(TOKEN_ENTRY))
-    await send({"type": "websocket.accept", "subprotocol": next(offered, None)})
+    offered = first_without_token(scope.get("subprotocols") or ())
+    await send({"type": "websocket.accept", "subprotocol": offered})
     await send({"type": "websocket.close", "code": refusal.close_code, "reason": str(refusal)})

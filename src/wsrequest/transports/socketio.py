@@ -10,7 +10,6 @@ and by socket.io-client ``socket.emit("get", {url, headers, data}, ({body, heade
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +22,7 @@ from wsrequest.errors import HandshakeRefused, MessageError
 from wsrequest.lifecycle.opening import verify_opening
 from wsrequest.lifecycle.request import RequestFactory
 from wsrequest.protocol.json import JSONCodec
-from wsrequest.protocol.tokens import TOKEN_ENTRY
+from wsrequest.protocol.tokens import entry_of
 from wsrequest.session.session import Session
 from wsrequest.transports.opening import Inbox, open_session
 from wsrequest.transports.scope import handshake_of
@@ -215,7 +214,5 @@ class _Client(Inbox):
 def _token(auth: Any) -> list[str]:
     """The subprotocol entry of the token in what a client connects with."""
     token = auth.get("token") if isinstance(auth, dict) else None
-    if not token:
-        return []
-    encoded = base64.urlsafe_b64encode(str(token).encode(errors="replace"))
-    return [TOKEN_ENTRY + encoded.decode().rstrip("=")]
+    # Half an emoji is no token; the handshake is refused, and not broken off.
+    return [entry_of(str(token).encode(errors="replace").decode())] if token else []

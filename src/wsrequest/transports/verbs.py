@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wsrequest.errors import InvalidMessage, MessageTooLarge, StreamTooLong, WSRequestError
+from wsrequest.protocol.body import is_json_type
 
 #: What a client may say of a request. ``stream``: it takes the pieces of a streamed body as they come.
 FIELDS = frozenset("url data headers token encoding timeout key since live presence stream".split())
@@ -210,8 +211,7 @@ def _whole(headers: dict[str, str], pieces: list[str | bytes]) -> Any:
     if any(isinstance(piece, bytes) for piece in pieces):
         return b"".join(piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
     text = "".join(piece for piece in pieces if isinstance(piece, str))
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
+    if is_json_type(headers.get("content-type", "")):
         try:
             return json.loads(text)
         except ValueError:

@@ -10,7 +10,7 @@ import tornado.websocket
 from tornado.websocket import WebSocketClosedError
 
 from wsrequest.errors import HandshakeRefused, NoCommonVersion
-from wsrequest.protocol.tokens import TOKEN_ENTRY
+from wsrequest.protocol.tokens import first_without_token
 from wsrequest.session.session import Session
 from wsrequest.transports.opening import Inbox, open_session
 from wsrequest.transports.tornado.handshake import handshake_of, largest_message
@@ -57,8 +57,7 @@ class WebSocketHandler(tornado.websocket.WebSocketHandler):
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         if self._session is not None:
             return self._session.subprotocol
-        # A browser that is given none of those that it offered shows no close code.
-        return next((name for name in subprotocols if not name.startswith(TOKEN_ENTRY)), None)
+        return first_without_token(subprotocols)
 
     def open(self, *args: Any, **kwargs: Any) -> None:
         if self._refusal is not None:
