@@ -53,9 +53,8 @@ def known_tables() -> Mapping[str, Table]:
 
 def statement_of(sql: Any, connection: Any) -> Statement:
     """What a text says, or an object that a driver makes one of (as psycopg's ``sql.Composed``)."""
-    statements = (
-        remembered.statements
-    )  # what was parsed by tables of before is kept with these, and forgotten
+    # What is parsed by the tables of before is kept with these, and forgotten.
+    statements = remembered.statements
     if sql.__class__ is str and (known := statements.get(sql)) is not None:
         return known
     if not apps.models_ready:
