@@ -48,7 +48,7 @@ class Bench:
 
     @property
     def said(self) -> list[bytes]:
-        return sum(iter(self.outbox.take, []), [])
+        return [message for messages in iter(self.outbox.take, []) for message in messages]
 
 
 class Stub:
