@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import contextvars
 import functools
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -55,11 +54,6 @@ CHUNK_SIZE = 2**16
 
 #: Seconds that running views have when the process ends.
 EXIT_TIME = 5.0
-
-#: Answers that are worth a turn of the loop while there is more to do, and the seconds for which a thread steps aside:
-#: any wait is enough, as the thread gets the interpreter back only when the loop has nothing left to do.
-READY_AT_ONCE = 10
-GIVE_WAY = 0.00002
 
 
 class PoolRunner:
@@ -144,14 +138,10 @@ class PoolRunner:
             self._bridge.call(callback, *args)
 
     def _give_way(self) -> None:
-        """Let the loop send the answers that are ready, once they outnumber the jobs that are left: clients then have
-        something to go on with meanwhile. By itself the interpreter lets the loop run every 5 ms only, and each busy
-        thread before it. Where one connection keeps all threads busy, others would wait for that with each
-        request of theirs: so there the loop runs after each job, at a fifth more CPU."""
-        ready = self._bridge.waiting
-        if ready >= READY_AT_ONCE and ready >= self.pool.waiting > 0:
-            time.sleep(GIVE_WAY)
-        elif ready and self.pool.hogged and self._turns.contended:
+        """By itself the interpreter lets the loop run every 5 ms only, and each busy thread before it. That is good for
+        answers, which share frames then; but where one connection keeps all threads busy, others would wait for it with
+        each request of theirs. So there the loop runs after each job, at a fifth more CPU."""
+        if self._bridge.waiting and self.pool.hogged and self._turns.contended:
             let_others_run()
 
     def _start_async(
