@@ -8,6 +8,7 @@ does not read (its topic's policy).
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Any, Protocol
 
 from msgspec import UNSET, UnsetType
@@ -23,6 +24,12 @@ from wsrequest.session.outbox import Outbox
 
 #: Fields of an event, beside the subscription's own.
 FIELDS = 3
+
+
+@lru_cache(256)
+def _shared(head: bytes) -> bytes:
+    """One object for all that number alike: what is said to thousands is compared with it."""
+    return head
 
 
 class Subscriber(Protocol):
@@ -77,7 +84,7 @@ class Following:
         self._id = id
         self._codec = codec
         self._outbox = outbox
-        self._head = codec.head(id, FIELDS)
+        self._head = _shared(codec.head(id, FIELDS))
         self.topic = topic
         #: The primary key of its user as a string; None for nobody.
         self.user: str | None = None
