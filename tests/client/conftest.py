@@ -35,7 +35,7 @@ async def until(condition: Callable[[], object]) -> None:
 @pytest.fixture(autouse=True)
 def no_state_of_another_test() -> None:
     """The views of these urls keep some, which tests of subscriptions in this process change, too."""
-    people.state.clear()
+    people.forget()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -23,6 +23,12 @@ state: dict[str, Any] = {}
 instead: dict[str, Any] = {}
 
 
+def forget() -> None:
+    """What other tests have left behind."""
+    for kept in (asked, banned, state, instead):
+        kept.clear()
+
+
 class Person:
     is_authenticated = True
     is_anonymous = False

@@ -39,8 +39,7 @@ ORIGIN = ((b"host", b"testserver"), (b"origin", b"http://testserver"))
 def views(project: None, settings: Settings) -> Iterator[None]:
     settings.ROOT_URLCONF = "tests.subscribe.people"
     settings.WSREQUEST = {"PING_INTERVAL": None}  # clocks are put forward here
-    for each in (asked, banned, state, instead):
-        each.clear()
+    people.forget()
     yield
     for name in tuple(gates):
         gates.pop(name).open()

@@ -20,8 +20,7 @@ from wsrequest import apublish, atouch
 @pytest.fixture(autouse=True)
 def views(project: None, settings: Settings) -> Iterator[None]:
     settings.ROOT_URLCONF = "tests.subscribe.people"
-    for each in (people.asked, people.banned, people.state, people.instead):
-        each.clear()
+    people.forget()
     yield
     for name in tuple(gates):
         gates.pop(name).open()
