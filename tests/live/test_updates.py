@@ -9,7 +9,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from tests.live.test_live import Client
-from tests.subscribe.people import asked, banned, instead, state
+from tests.subscribe import people
+from tests.subscribe.people import asked, state
 from tests.subscribe.shaky import ShakyBroker
 from tests.subscribe.test_permission import token
 from tests.support.memory import MemoryConnection, connection, settle
@@ -26,8 +27,7 @@ SHAKY = {"default": {"BACKEND": "tests.subscribe.shaky.ShakyBroker"}}
 def views(settings: Settings) -> None:
     settings.ROOT_URLCONF = "tests.subscribe.people"
     settings.WSREQUEST = {"LIVE_MIN_INTERVAL": 0.001, "BROKERS": SHAKY}
-    for each in (asked, banned, state, instead):
-        each.clear()
+    people.forget()
 
 
 async def change(name: str, value: Any) -> None:

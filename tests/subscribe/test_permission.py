@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 
 from tests.project.gates import gates
 from tests.subscribe import people
-from tests.subscribe.people import asked, banned, instead, state
+from tests.subscribe.people import asked, banned, instead
 from tests.subscribe.test_subscribe import pulled, subscribe
 from tests.support.database import database, tables
 from tests.support.fixtures import Advance, advance
