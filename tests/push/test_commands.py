@@ -121,7 +121,10 @@ class Process:
 
     def line(self) -> str:
         assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        assert self._process.stderr is not None
+        line = self._process.stdout.readline()
+        assert line, f"It has ended: {self._process.stderr.read()}"
+        return line
 
     def fact(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.line())
