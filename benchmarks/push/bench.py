@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 import subprocess
@@ -28,6 +29,10 @@ IN_BURSTS = Target(at_least=400_000)
 LAST_WITHIN = Target(less_than=60)
 PUBLISHED_WITHIN = Target(less_than=0.3)
 RECOVERED_WITHIN = Target(less_than=30)
+
+#: Seconds before each measurement in which the server that was asked before may end what it has left to do: Channels
+#: in memory goes on for a while after its last message, on the core that all of them share.
+REST = 1.0
 
 PER_SECOND, MS, SECONDS, TIMES = "{:,.0f}/s", "{:.2f} ms", "{:.1f} s", "{:.2f}"
 
@@ -142,6 +147,7 @@ class Bench:
     async def _rate(
         self, group: str, stage: Stage, at_once: int, claim: str, target: Target = NONE
     ) -> float:
+        await asyncio.sleep(REST)
         with explained(stage.server):
             measured: Rate = await rate(stage, at_once, self.plan.seconds)
         self.figures.add(group, claim, measured.per_second, PER_SECOND, target)
