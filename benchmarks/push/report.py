@@ -18,7 +18,8 @@ subscription. Who publishes asks the server's process to, on a connection of its
 `group_send` or an `apublish()` is awaited. The protocol's heartbeat is off, MAX_CONNECTIONS higher,
 MESSAGES_PER_SECOND off, everything else the default. What is compared is asked in turn in each of the
 {rounds} rounds, after a second in which the one before may end what it has left to do, and a ratio is taken
-within a round. Figures are medians over the rounds, lowest and highest in parentheses. Every message is checked: what it says, and that none is missing, late or there twice."""
+within a round. Figures are medians over the rounds, lowest and highest in
+parentheses. Every message is checked: what it says, and that none is missing, late or there twice."""
 
 ABOUT = {
     "one": """\
