@@ -68,6 +68,12 @@ async def test_topics_count_by_themselves(broker: Broker, new_broker: NewBroker)
     assert one.epoch == three.epoch
 
 
+async def test_an_epoch_can_stand_on_a_command_line(broker: Broker):
+    for number in range(40):
+        [position] = await published(broker, b"x", topic=f"/{number}/")
+        assert position.epoch.isalnum()
+
+
 async def test_publishing_from_a_loop(broker: Broker, listen: Listen):
     _, ear = await listen(TOPIC)
     first = await broker.apublish(TOPIC, b"1", KEPT)

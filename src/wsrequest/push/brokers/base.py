@@ -13,6 +13,7 @@ centrifuge's: https://github.com/centrifugal/centrifuge/blob/master/broker.go.)
 from __future__ import annotations
 
 import asyncio
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Position(NamedTuple):
 
     epoch: str
     offset: int
+
+
+def new_epoch() -> str:
+    """For a topic that has none. It can stand anywhere, on a command line, too: nothing in it is a ``-`` or a ``:``."""
+    return secrets.token_hex(6)
 
 
 class Entry(NamedTuple):

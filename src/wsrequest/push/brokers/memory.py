@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from wsrequest.push.brokers.base import (
     Position,
     Receiver,
     Retention,
+    new_epoch,
 )
 from wsrequest.push.processes import several_processes
 
@@ -40,7 +40,7 @@ class _History:
     __slots__ = ("entries", "epoch", "expires", "newest")
 
     def __init__(self) -> None:
-        self.epoch = secrets.token_urlsafe(6)
+        self.epoch = new_epoch()
         self.newest = 0
         self.entries: deque[Entry] = deque()
         self.expires = 0.0

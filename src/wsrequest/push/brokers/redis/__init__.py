@@ -12,7 +12,6 @@ try:
     from wsrequest.push.brokers.redis.clients import Access, Client
     from wsrequest.push.brokers.redis.listener import (
         RedisListener,
-        new_epoch,
         position_in,
         publishing,
         signal,
@@ -23,7 +22,7 @@ except ModuleNotFoundError as error:
     raise ImportError(
         "RedisBroker needs redis-py: pip install 'django-websocket-request[redis]'"
     ) from error
-from wsrequest.push.brokers.base import Broker, Position, Receiver, Retention
+from wsrequest.push.brokers.base import Broker, Position, Receiver, Retention, new_epoch
 from wsrequest.push.brokers.redis.names import Names
 from wsrequest.push.brokers.redis.presence import members_in
 from wsrequest.push.brokers.redis.scripts import milliseconds

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from wsrequest import log
 from wsrequest.errors import BrokerUnavailable
-from wsrequest.push.brokers.base import Entry, Listener, Page, Position, Receiver
+from wsrequest.push.brokers.base import Entry, Listener, Page, Position, Receiver, new_epoch
 from wsrequest.push.brokers.redis import scripts
 from wsrequest.push.brokers.redis.clients import FAILURES, Access
 from wsrequest.push.brokers.redis.line import Lines
@@ -216,11 +215,6 @@ class RedisListener(Listener):
 def position_in(reply: Sequence[Any]) -> Position:
     """What the scripts answer with first."""
     return Position(reply[0].decode(), reply[1])
-
-
-def new_epoch() -> str:
-    """In case that the topic has none."""
-    return secrets.token_urlsafe(6)
 
 
 def signal(
