@@ -79,6 +79,7 @@ PURE_ROOMS = frozenset({"errors", "protocol"})
 OF_ALL_TRANSPORTS = frozenset(
     {
         "wsrequest.transports",
+        "wsrequest.transports.http",
         "wsrequest.transports.opening",
         "wsrequest.transports.scope",
         "wsrequest.transports.stream",

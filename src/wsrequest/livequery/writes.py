@@ -104,7 +104,7 @@ class Late:
                 return False
         if not (connection.in_atomic_block and connection.commit_on_exit):
             return False
-        if connection.atomic_blocks[0]._from_testcase:
+        if _is_tested(connection):
             return self is ANYTHING
         callbacks.insert(0, self._entry)
         return True
@@ -135,8 +135,7 @@ def open_log(connection: Any) -> Log | None:
     None: nobody will hear."""
     if _is_tested(connection) and not is_heard():
         return None
-    found = connection.__dict__.get(_ATTRIBUTE)
-    log = None if found is None else found()
+    log = log_of(connection)
     if log is None:
         log = Log()
         connection.__dict__[_ATTRIBUTE] = weakref.ref(log)

@@ -10,8 +10,9 @@ from django.core.handlers.asgi import ASGIHandler
 from wsrequest.conf import get_settings
 from wsrequest.lifecycle.trust import path_below_prefix
 from wsrequest.protocol.handshake import Handshake
+from wsrequest.transports.http import Receive, Send
 from wsrequest.transports.opening import loop_ends
-from wsrequest.transports.scope import Receive, Scope, Send, accept, handshake_of
+from wsrequest.transports.scope import Scope, accept, handshake_of
 from wsrequest.transports.stream import EVENTS, MESSAGES, serve_events, serve_messages
 
 STREAM_PATHS = (f"/{EVENTS}", f"/{MESSAGES}")

@@ -21,7 +21,8 @@ from channels.consumer import AsyncConsumer
 from channels.exceptions import DenyConnection, InvalidChannelLayerError, StopConsumer
 from channels.layers import get_channel_layer
 
-from wsrequest.transports.scope import Message, Receive, Scope, Send, accept
+from wsrequest.transports.http import Message, Receive, Send
+from wsrequest.transports.scope import Scope, accept
 
 if TYPE_CHECKING:
     from wsrequest.session.session import Session

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any
 
 from wsrequest.errors import HandshakeRefused, NoCommonVersion
 from wsrequest.protocol.handshake import Handshake
 from wsrequest.protocol.tokens import first_without_token
 from wsrequest.session.session import Session
+from wsrequest.transports.http import Message, Receive, Send, refuse
 from wsrequest.transports.opening import open_session
 
-Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 async def accept(
@@ -89,13 +87,7 @@ async def _refuse(refusal: HandshakeRefused, scope: Scope, send: Send) -> None:
     """An HTTP answer before the upgrade where the server can give one, else a close code after it."""
     can_deny = "websocket.http.response" in (scope.get("extensions") or {})
     if can_deny and not isinstance(refusal, NoCommonVersion):
-        headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        if refusal.retry_after is not None:
-            headers.append((b"retry-after", str(refusal.retry_after).encode()))
-        await send(
-            {"type": "websocket.http.response.start", "status": refusal.status, "headers": headers}
-        )
-        await send({"type": "websocket.http.response.body", "body": f"{refusal}\n".encode()})
+        await refuse(send, refusal, extension="websocket.")
         return
     offered = first_without_token(scope.get("subprotocols") or ())
     await send({"type": "websocket.accept", "subprotocol": offered})

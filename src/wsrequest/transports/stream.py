@@ -17,7 +17,6 @@ import json
 import re
 import secrets
 from dataclasses import replace
-from typing import Any
 
 from wsrequest.conf import get_settings
 from wsrequest.errors import BrokerUnavailable, HandshakeRefused
@@ -30,8 +29,8 @@ from wsrequest.push.brokers.memory import MemoryBroker
 from wsrequest.push.publication import Posted, encoded
 from wsrequest.session.session import Session
 from wsrequest.session.switchboard import Switchboard
+from wsrequest.transports.http import Headers, Receive, Send, answer, body, head, refuse
 from wsrequest.transports.opening import Inbox, open_session, switchboard_here
-from wsrequest.transports.scope import Receive, Send
 
 #: Below ``WSREQUEST["PATH"]``.
 EVENTS, MESSAGES = "events/", "messages/"
@@ -49,16 +48,12 @@ PREAMBLE = b":" + b" " * 2048 + b"\n\n"
 HEARTBEAT = b":\n\n"
 INTERVAL = 20.0
 
-Headers = list[tuple[bytes, bytes]]
-
-PLAIN: Headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-
 #: No cache, no compressing proxy, and no nginx that collects an answer before it passes it on.
-STREAM_HEADERS: Headers = [
+STREAM_HEADERS: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
-]
+)
 
 _LINES = re.compile(rb"\r\n|\r|\n")
 
@@ -82,7 +77,7 @@ class EventStream(Inbox):
         self._session, posts[key] = session, self
         listening = None
         try:
-            await self._say(_head(200, [*headers, *STREAM_HEADERS]))
+            await self._say(head(200, [*headers, *STREAM_HEADERS]))
             await self._write(PREAMBLE + _event(_opened(key, session), "open"))
             listening = asyncio.create_task(self._listen())
             await session.run()
@@ -139,12 +134,12 @@ class EventStream(Inbox):
 
 async def serve_events(handshake: Handshake, receive: Receive, send: Send) -> None:
     """Answer a request that opens a connection."""
-    handshake = replace(handshake, subprotocols=_offered(await _body(receive, MOST_OFFERED)))
+    handshake = replace(handshake, subprotocols=_offered(await body(receive, MOST_OFFERED)))
     transport = EventStream(handshake, receive, send)
     try:
         session = await open_session(handshake, transport)
     except HandshakeRefused as refusal:
-        await _refuse(send, refusal)
+        await refuse(send, refusal)
     else:
         await transport.run(session, _shared(handshake))
 
@@ -156,19 +151,17 @@ async def serve_messages(handshake: Handshake, receive: Receive, send: Send) -> 
     try:
         verify_opening(RequestFactory(handshake, get_settings()))
     except HandshakeRefused as refusal:
-        await _refuse(send, refusal)
+        await refuse(send, refusal)
         return
     # One byte more than a frame may have is enough for the session to see, and say, that it is too large.
-    body = await _body(receive, None if limit is None else MOST_KEY + limit + 1)
-    key, separator, frame = body.partition(b"\n")
+    sent = await body(receive, None if limit is None else MOST_KEY + limit + 1)
+    key, separator, frame = sent.partition(b"\n")
     if not separator or len(key) > MOST_KEY:
-        await _answer(
-            send, 400, "The body must be the connection's key, a line feed and the frame."
-        )
+        await answer(send, 400, "The body must be the connection's key, a line feed and the frame.")
         return
     cookie = _digest(session_cookie(_jar(handshake)))
     status, said = await _deliver(Posted(key.decode("latin-1"), frame, cookie), switchboard)
-    await _answer(send, status, said, _shared(handshake))
+    await answer(send, status, said, _shared(handshake))
 
 
 async def _deliver(word: Posted, switchboard: Switchboard) -> tuple[int, str]:
@@ -197,42 +190,12 @@ def _shared(handshake: Handshake) -> Headers:
     """For the Origin that was verified: a page of another, trusted site may read the answer."""
     origin = handshake.header(b"origin")
     if origin is None:
-        return []
-    return [
+        return ()
+    return (
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-allow-credentials", b"true"),
         (b"vary", b"origin"),
-    ]
-
-
-def _head(status: int, headers: Headers) -> dict[str, Any]:
-    return {"type": "http.response.start", "status": status, "headers": headers}
-
-
-async def _answer(send: Send, status: int, said: str, headers: Headers | None = None) -> None:
-    body = f"{said}\n".encode() if said else b""
-    await send(_head(status, [*PLAIN, *(headers or ())]))
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _refuse(send: Send, refusal: HandshakeRefused) -> None:
-    again = refusal.retry_after
-    headers = [] if again is None else [(b"retry-after", str(again).encode())]
-    await _answer(send, refusal.status, str(refusal), headers)
-
-
-async def _body(receive: Receive, most: int | None) -> bytes:
-    """The body of a request, or of a longer one so many bytes. Raises OSError where the client goes meanwhile."""
-    body = bytearray()
-    while True:
-        heard = await receive()
-        if heard["type"] != "http.request":
-            raise ConnectionResetError
-        body += heard.get("body", b"")
-        if most is not None and len(body) > most:
-            return bytes(body[:most])
-        if not heard.get("more_body", False):
-            return bytes(body)
+    )
 
 
 def _event(data: bytes, name: str | None = None) -> bytes:

@@ -12,6 +12,7 @@ from tornado.websocket import WebSocketClosedError
 from wsrequest.errors import HandshakeRefused, NoCommonVersion
 from wsrequest.protocol.tokens import first_without_token
 from wsrequest.session.session import Session
+from wsrequest.transports.http import refusal_headers, text_of
 from wsrequest.transports.opening import Inbox, open_session
 from wsrequest.transports.tornado.handshake import handshake_of, largest_message
 
@@ -75,10 +76,9 @@ class WebSocketHandler(tornado.websocket.WebSocketHandler):
 
     def _refuse(self, refusal: HandshakeRefused) -> None:
         self.set_status(refusal.status)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        if refusal.retry_after is not None:
-            self.set_header("Retry-After", str(refusal.retry_after))
-        self.finish(f"{refusal}\n")
+        for name, value in refusal_headers(refusal):
+            self.set_header(name.decode(), value)
+        self.finish(text_of(refusal))
 
     async def _when_there_is_room(self, message: str | bytes) -> None:
         """Tornado reads no further until this returns."""
