@@ -56,41 +56,40 @@ def _watch(connection: BaseDatabaseWrapper) -> None:
 def _track(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    connection = context["connection"]
-    if (reads := present.get()) is None:
-        if sql.__class__ is str and sql.startswith(HARMLESS) and ";" not in sql:
-            return execute(sql, params, many, context)
-        if not interest.heard:
-            if connection.autocommit:
-                return _at_once(execute, sql, params, many, context, ANYTHING)
-            if ANYTHING.wait(connection):
-                return execute(sql, params, many, context)
-    return _look(execute, sql, params, many, context, reads)
+    reads = present.get()
+    if reads is None and sql.__class__ is str and sql.startswith(HARMLESS) and ";" not in sql:
+        return execute(sql, params, many, context)
+    wanted = _wanted(sql, None if many else params, context["connection"], reads)
+    if wanted is None:
+        return execute(sql, params, many, context)
+    if isinstance(wanted, Late):
+        return _at_once(execute, sql, params, many, context, wanted)
+    return _note_all(execute, sql, params, many, context, reads, wanted)
 
 
-def _look(
-    execute: Callable[..., Any],
-    sql: Any,
-    params: Any,
-    many: bool,
-    context: dict[str, Any],
-    reads: Reads | None,
-) -> Any:
-    """At what the statement reads and writes."""
-    connection = context["connection"]
+def _wanted(
+    sql: Any, params: Any, connection: BaseDatabaseWrapper, reads: Reads | None
+) -> Statement | Late | None:
+    """Note what the statement reads. Returns it, where what it writes is to be noted; else what is to be told once it
+    has been executed, where that is the commit as well; None: nothing, or it will be told at the commit."""
+    if reads is None and not interest.heard:
+        if connection.autocommit:
+            return ANYTHING
+        if ANYTHING.wait(connection):
+            return None
     known = remembered.statements.get(sql) if sql.__class__ is str else None
     statement = known or statement_of(sql, connection)
     if reads is not None and statement.reads:
-        note(reads.tables, statement.reads, statement, None if many else params)
+        note(reads.tables, statement.reads, statement, params)
     if statement.only_reads:
-        return execute(sql, params, many, context)
+        return None
     if reads is None and statement.only_writes and not concerns(statement.written):
         late = late_of(statement.written)
         if connection.autocommit:
-            return _at_once(execute, sql, params, many, context, late)
+            return late
         if late.wait(connection):
-            return execute(sql, params, many, context)
-    return _note_all(execute, sql, params, many, context, reads, statement)
+            return None
+    return statement
 
 
 def _note_all(

@@ -8,6 +8,8 @@ from typing import Any, Protocol, TextIO
 
 import httpx
 
+from wsrequest.protocol.body import is_json_type
+
 
 class Printer(Protocol):
     """How a console shows what comes."""
@@ -62,8 +64,8 @@ class Plain:
 
 def data_of(response: httpx.Response) -> Any:
     """What a body says: JSON, text, or bytes as base64."""
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip()
-    if content_type == "application/json" or content_type.endswith("+json"):
+    content_type = response.headers.get("content-type", "")
+    if is_json_type(content_type):
         try:
             return response.json()
         except ValueError:
