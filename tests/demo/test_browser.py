@@ -612,7 +612,9 @@ async def test_the_log_shows_what_went_both_ways(visitor):
     await expect(received.last).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"))
 
     await received.last.locator("summary").click()
-    shown = json.loads(await received.last.locator("pre").inner_text())
+    text = received.last.locator("pre")
+    await expect(text).not_to_be_empty()
+    shown = json.loads(await text.inner_text())
     assert shown["status"] == 200
     assert shown["data"]["title"] == "Full-jitter back-off"
     await visitor.picture("log")

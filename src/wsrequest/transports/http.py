@@ -15,17 +15,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
-#: A text, for nobody to keep.
-PLAIN: Headers = (
-    (b"content-type", b"text/plain; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-)
+TEXT = (b"content-type", b"text/plain; charset=utf-8")
+NO_STORE = (b"cache-control", b"no-store")
 
 
 def refusal_headers(refusal: HandshakeRefused) -> Headers:
     """Of the answer whose body is :func:`text_of` the refusal."""
     again = refusal.retry_after
-    return PLAIN if again is None else (*PLAIN, (b"retry-after", str(again).encode()))
+    return (TEXT,) if again is None else (TEXT, (b"retry-after", str(again).encode()))
 
 
 def text_of(said: object) -> bytes:
@@ -35,12 +32,14 @@ def text_of(said: object) -> bytes:
 
 async def refuse(send: Send, refusal: HandshakeRefused, *, extension: str = "") -> None:
     """Say why there is no connection. ``extension``: ``"websocket."`` where the server can do so before an upgrade."""
-    await _say(send, extension, refusal.status, refusal_headers(refusal), text_of(refusal))
+    # What is no upgrade is an answer like others, which somebody between might keep.
+    headers = refusal_headers(refusal) if extension else (NO_STORE, *refusal_headers(refusal))
+    await _say(send, extension, refusal.status, headers, text_of(refusal))
 
 
 async def answer(send: Send, status: int, said: str, headers: Headers = ()) -> None:
-    """Answer with a text."""
-    await _say(send, "", status, (*PLAIN, *headers), text_of(said) if said else b"")
+    """Answer with a text, for nobody to keep."""
+    await _say(send, "", status, (TEXT, NO_STORE, *headers), text_of(said) if said else b"")
 
 
 def head(status: int, headers: Headers, *, extension: str = "") -> dict[str, Any]:
