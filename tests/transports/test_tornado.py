@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from tests.transports.tornado_server import TornadoThread, server
 from wsrequest import publish
 from wsrequest.session.session import Session
 from wsrequest.transports.opening import INBOX_FRAMES
+from wsrequest.transports.tornado import WebSocketHandler
 from wsrequest.transports.tornado.handshake import handshake_of
 
 __all__ = ["server"]
@@ -242,6 +244,32 @@ async def test_a_connection_that_fails_is_closed(
             assert await failing.close_code() == 1011
         await peer.still_answers()
     await server.complained("ZeroDivisionError")
+
+
+async def test_nobody_waits_for_room_where_all_is_over(
+    server: TornadoThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tornado goes on to read what its buffer holds."""
+    sent, waiting = threading.Event(), []
+
+    async def run(self: Session) -> None:
+        await asyncio.to_thread(sent.wait, PATIENCE)
+        raise ZeroDivisionError
+
+    async def when_there_is_room(self: WebSocketHandler, message: str | bytes) -> None:
+        waiting.append(message)
+        await wait_for_room(self, message)
+
+    wait_for_room = WebSocketHandler._when_there_is_room
+    monkeypatch.setattr(Session, "run", run)
+    monkeypatch.setattr(WebSocketHandler, "_when_there_is_room", when_there_is_room)
+    async with connect(server.ws(), seed=True) as peer:
+        for _ in range(3 * INBOX_FRAMES):
+            await peer.send_text("{}")
+        sent.set()
+        assert await peer.close_code() == 1011
+    await server.complained("ZeroDivisionError")
+    assert len(waiting) == 1
 
 
 async def test_events_and_the_end_of_a_loop(database: None, tmp_path: Path) -> None:

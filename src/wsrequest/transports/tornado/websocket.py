@@ -67,7 +67,9 @@ class WebSocketHandler(tornado.websocket.WebSocketHandler):
             self._serving = asyncio.create_task(self._serve(self._session))
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        return None if self._wire.put(message) else self._when_there_is_room(message)
+        if self._wire.is_over or self._wire.put(message):
+            return None  # what is left in Tornado's buffer when all is over is heard by nobody
+        return self._when_there_is_room(message)
 
     @property
     def max_message_size(self) -> int:
