@@ -130,12 +130,12 @@ architecture: $(VENV)/.dev ## Run the test of who may import whom
 	@$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
 .PHONY: wheel-test
-wheel-test: $(VENV)/.dev ## Build the wheel, install it in a clean environment, run the tests against it
-	@BUILDER=$(BIN)/python scripts/wheel_test.sh "$$(readlink -f $(BIN)/python)" newest $(ARGS)
+wheel-test: $(BIN)/python ## Build the wheel, install it in a clean environment, run the tests against it
+	@scripts/wheel_test.sh "$$(readlink -f $(BIN)/python)" newest $(ARGS)
 
 .PHONY: matrix
-matrix: $(VENV)/.dev ## The same on the newest and the oldest pair of Python and Django
-	@BUILDER=$(BIN)/python scripts/matrix.sh $(ARGS)
+matrix: ## The same on the newest and the oldest pair of Python and Django
+	@scripts/matrix.sh $(ARGS)
 
 .PHONY: suites
 suites: $(VENV)/.dev ## Run Django's and DRF's own test suites, each request as a message

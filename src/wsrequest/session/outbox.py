@@ -41,7 +41,9 @@ class Outbox:
         self.most = most
         self.size = 0
         self._in_hand = 0  # of it, what the writer has taken
-        self._messages: list[bytes] = []
+        self._messages: list[bytes] | None = (
+            None  # never empty: a list is made with its first message
+        )
         self._writer: Writer | None = None
         self._writing = False
         self._drained: asyncio.Event | None = None
@@ -63,7 +65,10 @@ class Outbox:
         """Queue a message; after :meth:`discard` it goes nowhere."""
         if self._discarded:
             return
-        self._messages.append(message)
+        if self._messages is None:
+            self._messages = [message]
+        else:
+            self._messages.append(message)
         self.size += len(message)
         if not self._writing and self._writer is not None:
             self._writing = True
@@ -80,10 +85,10 @@ class Outbox:
         """The first message, and those after it that together keep within ``most`` bytes; the writer reports by
         :meth:`sent` that they have gone, or forgets about this outbox. Nothing where nobody attends any more."""
         messages = self._messages
-        if not messages or self._writer is None:
+        if messages is None or self._writer is None:
             return []
         if len(messages) == 1 or self.size <= self.most:  # as nearly always
-            self._messages = []
+            self._messages = None
             self._in_hand = self.size
             return messages
         count, total = 0, 0
@@ -94,7 +99,7 @@ class Outbox:
                 break
             count += 1
         self._in_hand = total
-        self._messages = messages[count:]
+        self._messages = messages[count:] or None
         return messages[:count]
 
     def sent(self) -> bool:
@@ -114,7 +119,7 @@ class Outbox:
     def discard(self) -> None:
         """Nobody will read it any more: drop what is there and what still comes, and let everyone go on."""
         self._discarded = True
-        self._messages = []
+        self._messages = None
         self.size = self._in_hand = 0
         self._tell_of_room()
 
