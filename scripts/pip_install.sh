@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run `$1 -m pip install` with the other arguments. It takes a minute or two, so it says what it is at; all that pip
-# said is shown where it failed. What it installs is compiled as it is first imported: most of it never is.
+# said is shown where it failed.
 set -euo pipefail
 
 python=${1:?usage: pip_install.sh PYTHON ARGUMENTS}
@@ -17,6 +17,5 @@ progress() {
         -e 's/^Installing collected packages:.*/  unpacking all of them/p'
 }
 
-PYTHONUNBUFFERED=1 "$python" -m pip install --disable-pip-version-check --no-input --no-compile \
-    --progress-bar off "$@" \
+PYTHONUNBUFFERED=1 "$python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@" \
     </dev/null 2>&1 | tee "$log" | progress || { printf '  pip failed:\n'; cat "$log"; exit 1; }
