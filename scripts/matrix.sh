@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # Run the tests against the built wheel on the newest and the oldest pair of Python and Django; what this machine
 # lacks is said aloud. CI=true runs only the first pair that can be: `make test` prefers the oldest Python itself. It
-# runs what is slow, too, and the full number of random examples, in Python's development mode, which say next to
-# nothing about a pair of versions. Here CI measures how many lines of the package are run, which Python can do at full
-# speed since 3.13.
+# runs what is slow, too, and the full number of random examples, which say next to nothing about a pair of versions.
+# There it measures how many lines of the package are run, which Python can do at full speed since 3.13.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 pairs=("3.13 6.1" "3.11 5.2")
 if [ "${CI:-}" = true ]; then
-    export MEASURE=yes DEV_MODE=no COVERAGE_BRANCH=false COVERAGE_CORE=sysmon
+    export MEASURE=yes COVERAGE_BRANCH=false COVERAGE_CORE=sysmon
     set -- --hypothesis-profile=brief -m "not browser and not node and not slow" "$@"
 fi
 

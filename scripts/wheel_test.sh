@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Build the wheel, install it in an environment of its own, and run the tests against what is installed there.
-# MEASURE=yes holds the coverage to its limit. DEV_MODE=no leaves out what Python's development mode, the debug mode of
-# asyncio, and a detector of blocking calls would find: about a fourth of the time, where another run has them.
+# MEASURE=yes holds the coverage to its limit.
 # The tests that need a browser or Node.js are left out: they say nothing about packaging, and `make test` runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,18 +33,14 @@ scripts/pip_install.sh "$venv/bin/python" "${wanted[@]}"
 say "Running the tests against it, on $("$venv/bin/python" -c \
     'import sys, django; print("Python %d.%d" % sys.version_info[:2], "and Django", django.__version__)')"
 export WSREQUEST_EXPECT_WHEEL=1 PYTHONMALLOC=default
-measured=() mode=(-X dev)
-if [ "${DEV_MODE:-}" = no ]; then
-    mode=()
-    set -- -o asyncio_debug=false "$@"
-fi
+measured=()
 if [ "${MEASURE:-}" = yes ]; then
     export COVERAGE_FILE=$folder/coverage/data
     rm -rf "$folder/coverage"
     mkdir "$folder/coverage"
     measured=(-m coverage run)
 fi
-scripts/run_tests.sh "$venv/bin/python" "${mode[@]}" "${measured[@]}" -m pytest -q -m "not browser and not node" "$@"
+scripts/run_tests.sh "$venv/bin/python" -X dev "${measured[@]}" -m pytest -q -m "not browser and not node" "$@"
 if [ "${MEASURE:-}" = yes ]; then
     say "Coverage: at least 95 % of the package"
     "$venv/bin/python" -m coverage combine --quiet

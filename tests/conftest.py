@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import linecache
-import sys
 import traceback
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING
@@ -61,13 +60,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_blocking_call_on_the_loop() -> Iterator[None]:
-    """Raise BlockingError where the package, on a running loop, sleeps, waits for a lock or does I/O.
-
-    Where Python is in its development mode, as `make test` has it: to look at each such call takes time.
-    """
-    if not sys.flags.dev_mode:
-        yield
-        return
+    """Raise BlockingError where the package, on a running loop, sleeps, waits for a lock or does I/O."""
     detector = BlockBuster(scanned_modules=["wsrequest"])
     for function in detector.functions.values():
         for file, names in DJANGO_MAY_BLOCK.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import warnings
 from pathlib import Path
 
@@ -12,10 +11,7 @@ from blockbuster import BlockingError
 
 import wsrequest
 
-in_dev_mode = pytest.mark.skipif(not sys.flags.dev_mode, reason="said by python -X dev")
 
-
-@in_dev_mode
 async def test_a_blocking_call_of_the_package_on_the_loop_fails():
     somewhere_in_it = str(Path(wsrequest.__file__).with_name("planted.py"))
     code = compile("import time\ntime.sleep(0)", somewhere_in_it, "exec")
@@ -24,7 +20,6 @@ async def test_a_blocking_call_of_the_package_on_the_loop_fails():
     await asyncio.to_thread(exec, code)
 
 
-@in_dev_mode
 async def test_asyncio_is_in_debug_mode():
     assert asyncio.get_running_loop().get_debug()
 

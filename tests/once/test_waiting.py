@@ -13,7 +13,7 @@ from tests.once.caches import WatchedCache
 from tests.once.support import BOTH, HEADERS, ask, is_replay, opened, post, without_mark
 from tests.once.urls import runs
 from tests.project.gates import Gate
-from tests.support.memory import connection
+from tests.support.memory import MemoryConnection, connection
 from tests.support.server import ServerThread
 from wsrequest.lifecycle import once
 
@@ -151,6 +151,13 @@ async def test_so_many_threads_wait_only(
         assert is_replay(await peer.answer({2: 3, 3: 2}[refused["id"]]))
 
 
+async def _all_threads_end(peer: MemoryConnection) -> None:
+    await asyncio.to_thread(peer.pool.close, 20)
+    for worker in tuple(peer.pool.workers):  # a leased one ends when it is released
+        await asyncio.to_thread(worker.join, 20)
+    assert not peer.pool.workers
+
+
 async def test_who_waits_takes_nobodys_place(database: None, gate: Gate) -> None:
     url = f"/gate/{gate.name}/"
     async with connection(workers=2, headers=HEADERS) as peer:
@@ -168,8 +175,7 @@ async def test_who_waits_takes_nobodys_place(database: None, gate: Gate) -> None
             frame = await pull()
             answers |= {m["id"]: m for m in (frame if isinstance(frame, list) else [frame])}
         assert [answers[number]["data"] for number in range(1, 5)] == [{"run": 1}] * 4
-        await asyncio.to_thread(peer.pool.close, 20)  # waits for every thread that is not leased
-        assert not peer.pool.workers
+        await _all_threads_end(peer)
 
 
 async def test_a_stream_after_a_wait(database: None, gate: Gate) -> None:
@@ -186,7 +192,4 @@ async def test_a_stream_after_a_wait(database: None, gate: Gate) -> None:
             frame = await pull()
             found += frame if isinstance(frame, list) else [frame]
         assert {m["chunk"] for m in found if "chunk" in m} == {"run 1", "run 2"}
-        await asyncio.to_thread(peer.pool.close, 20)
-        for worker in tuple(peer.pool.workers):  # a leased one ends when it is released
-            await asyncio.to_thread(worker.join, 20)
-        assert not peer.pool.workers
+        await _all_threads_end(peer)
