@@ -35,6 +35,7 @@ import django
 import playwright
 import pytest
 
+from tests.support.ports import free_port
 from wsrequest import checks, conf, errors, safety
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,9 +141,7 @@ class Reader:
         self._fresh_project = fresh_project
         self.printed = ""
         self._server: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._env = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

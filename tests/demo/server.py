@@ -12,6 +12,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "snippets"
 START_TIMEOUT = 30  # seconds
@@ -94,9 +96,3 @@ class DemoServer:
 
     def forget_what_tests_wrote(self, seeded: int) -> None:
         self.execute("DELETE FROM snippets_snippet WHERE id > ?", seeded)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

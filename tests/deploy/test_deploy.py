@@ -21,6 +21,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.support.ports import free_port
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="nginx, systemd"),
@@ -73,9 +75,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         run, srv = folder / "run", folder / "srv"
         for path in (run, srv / "mysite", folder / "nginx"):
             path.mkdir(parents=True)

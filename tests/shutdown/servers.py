@@ -6,16 +6,16 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.shutdown.doorkeeper import Doorkeeper, doorkeeper
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20
@@ -128,9 +128,7 @@ async def server(
 async def _running(
     kind: Kind, doorkeeper: int, options: tuple[str, ...], settings: dict[str, Any]
 ) -> AsyncIterator[Server]:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "DOORKEEPER": str(doorkeeper),

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import connect as websockets_connect
 
 from tests.support.client import Peer, connect
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.server import ROOT
 
 if TYPE_CHECKING:

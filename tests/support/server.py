@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
+from tests.support.ports import free_port
 from wsrequest.asgi import get_asgi_application
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,9 +170,7 @@ class ServerProcess:
         self._warnings = [word for each in ("error", *ignored) for word in ("-W", each)]
         self.log = folder / "server.log"
         self._database = folder / "project.sqlite3"
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.http = f"http://127.0.0.1:{self.port}"
         self.ws = f"ws://127.0.0.1:{self.port}/ws/"
         self._process: subprocess.Popen[bytes] | None = None

@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.client import MSGPACK, SUBPROTOCOL, Peer
 from tests.support.framed import make_certificate, over_http3
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.transports.shared.carrier import Refused
 from tests.transports.shared.carriers.asgi import APPLICATION, HYPERCORN
 from tests.transports.shared.serving import Serving, environment, make_database

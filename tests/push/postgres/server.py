@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.support.ports import free_port
 
 PATIENCE = 30  # seconds; a busy machine starts slowly
 USER = "postgres"
@@ -106,13 +107,6 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @contextlib.contextmanager
 def running_server() -> Iterator[PostgresServer]:
     found = programs()
@@ -124,7 +118,7 @@ def running_server() -> Iterator[PostgresServer]:
             user = "nobody"
             os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
             found = _within_reach(found, folder)
-        server = PostgresServer(folder, found, _free_port(), user)
+        server = PostgresServer(folder, found, free_port(), user)
         server.run("initdb", "-D", "data", "-U", USER, "-A", "trust", "-E", "utf8", "--no-sync")
         # Shared by all: a server per test would be slow. What lasts is not needed, but its order is.
         settings = f"""

@@ -11,7 +11,8 @@ import pytest
 
 from tests.shutdown.doorkeeper import Doorkeeper, doorkeeper
 from tests.support.client import Peer
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.transports.shared import table
 from tests.transports.shared.carrier import Carrier, Site
 from tests.transports.shared.carriers import CARRIERS

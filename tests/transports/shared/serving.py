@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.server import ROOT
 from tests.transports.shared.carrier import Carrier, Site
 
