@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 
@@ -368,19 +367,6 @@ def test_a_body_that_is_json_is_spliced_in_as_it_is(value):
     encoded = CODEC.encode(Response(id=1, status=200, headers={}, data=msgspec.Raw(body)))
     assert body in encoded
     assert json.loads(encoded)["data"] == value
-
-
-@pytest.mark.parametrize("body", [b"", b"\xff", b"\x00" * 300])
-def test_bytes_are_sent_as_base64(body):
-    data, encoding = CODEC.binary(body)
-    response = Response(id=1, status=200, headers={}, data=data, encoding=encoding)
-    assert json.loads(CODEC.encode(response)) == {
-        "id": 1,
-        "status": 200,
-        "headers": {},
-        "data": base64.b64encode(body).decode(),
-        "encoding": "base64",
-    }
 
 
 # --- is_json ------------------------------------------------------------------------------------------

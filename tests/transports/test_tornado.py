@@ -250,14 +250,16 @@ async def test_nobody_waits_for_room_where_all_is_over(
     server: TornadoThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tornado goes on to read what its buffer holds."""
-    sent, waiting = threading.Event(), []
+    sent, full, waiting = threading.Event(), threading.Event(), []
 
     async def run(self: Session) -> None:
-        await asyncio.to_thread(sent.wait, PATIENCE)
+        for event in (sent, full):
+            await asyncio.to_thread(event.wait, PATIENCE)
         raise ZeroDivisionError
 
     async def when_there_is_room(self: WebSocketHandler, message: str | bytes) -> None:
         waiting.append(message)
+        full.set()
         await wait_for_room(self, message)
 
     wait_for_room = WebSocketHandler._when_there_is_room

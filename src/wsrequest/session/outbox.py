@@ -41,9 +41,8 @@ class Outbox:
         self.most = most
         self.size = 0
         self._in_hand = 0  # of it, what the writer has taken
-        self._messages: list[bytes] | None = (
-            None  # never empty: a list is made with its first message
-        )
+        # Never empty: a list is made with its first message.
+        self._messages: list[bytes] | None = None
         self._writer: Writer | None = None
         self._writing = False
         self._drained: asyncio.Event | None = None
