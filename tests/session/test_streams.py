@@ -154,6 +154,18 @@ async def test_an_endless_stream_that_never_awaits_ends_with_its_peer(
         await gate.left.reached(1)
 
 
+@pytest.mark.parametrize("view", ["chunks", "achunks"])
+async def test_a_stream_that_never_awaits_ends_where_nothing_can_be_sent(
+    gate: Gate, view: str
+) -> None:
+    """Also before the loop comes to read that the peer is gone."""
+    async with connection() as peer:
+        peer.transport.error = ConnectionResetError()
+        peer.transport.push({"id": 1, "url": f"/{view}/{gate.name}/200000/1000/"})
+        await gate.left.reached(1)
+        assert gate.entered.count < 20000
+
+
 async def test_nothing_of_a_stream_comes_after_its_cancelled_end(
     gate: Gate, settings: Settings
 ) -> None:

@@ -160,7 +160,9 @@ class Exchange:
 
     def _still_wanted(self) -> None:
         """Raise where nobody wants the stream any more. Waiting for the task to be cancelled is not enough: a generator
-        that never awaits would not let the loop come to that."""
+        that never awaits would not let the loop come to that, nor to read that the peer is gone."""
+        if self._session.outbox.discarded:
+            self.stop()
         if self._ended:
             self._interrupted = True
             raise asyncio.CancelledError

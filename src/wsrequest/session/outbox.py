@@ -23,12 +23,12 @@ class Outbox:
     """
 
     __slots__ = (
-        "_discarded",
         "_drained",
         "_in_hand",
         "_messages",
         "_writer",
         "_writing",
+        "discarded",
         "limit",
         "most",
         "size",
@@ -46,7 +46,8 @@ class Outbox:
         self._writer: Writer | None = None
         self._writing = False
         self._drained: asyncio.Event | None = None
-        self._discarded = False
+        #: Nobody will read what is put into it.
+        self.discarded = False
 
     @property
     def full(self) -> bool:
@@ -62,7 +63,7 @@ class Outbox:
 
     def put(self, message: bytes) -> None:
         """Queue a message; after :meth:`discard` it goes nowhere."""
-        if self._discarded:
+        if self.discarded:
             return
         if self._messages is None:
             self._messages = [message]
@@ -117,7 +118,7 @@ class Outbox:
 
     def discard(self) -> None:
         """Nobody will read it any more: drop what is there and what still comes, and let everyone go on."""
-        self._discarded = True
+        self.discarded = True
         self._messages = None
         self.size = self._in_hand = 0
         self._tell_of_room()
