@@ -48,7 +48,10 @@ class Bench:
 
     @property
     def said(self) -> list[bytes]:
-        return [message for messages in iter(self.outbox.take, []) for message in messages]
+        said: list[bytes] = []
+        while (messages := self.outbox.take()) is not None:
+            said += messages if isinstance(messages, list) else [messages]
+        return said
 
 
 class Stub:

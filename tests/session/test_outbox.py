@@ -30,7 +30,12 @@ async def outbox(writer: Writer) -> Outbox:
 
 def take(outbox: Outbox, most: int) -> list[bytes]:
     outbox.most = most
-    return outbox.take()
+    messages = outbox.take()
+    assert messages != []
+    if isinstance(messages, list):
+        assert len(messages) > 1  # one stands alone
+        return messages
+    return [] if messages is None else [messages]
 
 
 async def is_blocked(work: asyncio.Task[object]) -> bool:

@@ -191,9 +191,9 @@ class Line:
 
     def read(self) -> None:
         """Read all that there is."""
-        while messages := self.outbox.take():
+        while (messages := self.outbox.take()) is not None:
             self.outbox.sent()
-            for message in messages:
+            for message in messages if isinstance(messages, list) else [messages]:
                 said = json.loads(message)
                 follower = self.followers[said["id"]]
                 follower.not_mine |= self._not_for(self.topics[said["id"]])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+#: Encoded messages: one, or a list of several.
+Messages = bytes | list[bytes]
+
 
 class Writer(Protocol):
     """Who sends what is in it."""
@@ -19,16 +22,18 @@ class Outbox:
     ``put`` never waits: an answer that is there must not be lost. Whoever can wait (a stream, the reading of further
     requests) asks ``room()`` first. ``size`` counts what was not sent yet, also what the writer has in hand.
 
-    Most connections have nothing to say most of the time: an empty outbox holds neither a task nor an event.
+    Most connections have nothing to say most of the time: an empty outbox holds neither a task nor an event. Most that
+    have something to say have one message: a list is made with the second. An event for thousands would else leave as
+    many lists to Python's garbage collector, which would then look at all that there is again and again.
     """
 
     __slots__ = (
         "_drained",
-        "_in_hand",
         "_messages",
         "_writer",
         "_writing",
         "discarded",
+        "in_hand",
         "limit",
         "most",
         "size",
@@ -40,9 +45,9 @@ class Outbox:
         self.limit = limit
         self.most = most
         self.size = 0
-        self._in_hand = 0  # of it, what the writer has taken
-        # Never empty: a list is made with its first message.
-        self._messages: list[bytes] | None = None
+        #: Bytes of it that the writer has taken.
+        self.in_hand = 0
+        self._messages: Messages | None = None
         self._writer: Writer | None = None
         self._writing = False
         self._drained: asyncio.Event | None = None
@@ -57,7 +62,7 @@ class Outbox:
         """Call this writer (at once, where something waits already) whenever there are messages that nobody writes.
         None: nothing more is to be written."""
         self._writer = writer
-        if self._messages and not self._writing and writer is not None:
+        if self._messages is not None and not self._writing and writer is not None:
             self._writing = True
             writer.call(self)
 
@@ -65,10 +70,13 @@ class Outbox:
         """Queue a message; after :meth:`discard` it goes nowhere."""
         if self.discarded:
             return
-        if self._messages is None:
-            self._messages = [message]
+        waiting = self._messages
+        if waiting is None:
+            self._messages = message
+        elif isinstance(waiting, list):
+            waiting.append(message)
         else:
-            self._messages.append(message)
+            self._messages = [waiting, message]
         self.size += len(message)
         if not self._writing and self._writer is not None:
             self._writing = True
@@ -81,15 +89,16 @@ class Outbox:
                 self._drained = asyncio.Event()
             await self._drained.wait()
 
-    def take(self) -> list[bytes]:
+    def take(self) -> Messages | None:
         """The first message, and those after it that together keep within ``most`` bytes; the writer reports by
-        :meth:`sent` that they have gone, or forgets about this outbox. Nothing where nobody attends any more."""
+        :meth:`sent` that they have gone, or forgets about this outbox. None where nothing waits, or nobody attends any
+        more."""
         messages = self._messages
         if messages is None or self._writer is None:
-            return []
-        if len(messages) == 1 or self.size <= self.most:  # as nearly always
+            return None
+        if not isinstance(messages, list) or self.size <= self.most:  # as nearly always
             self._messages = None
-            self._in_hand = self.size
+            self.in_hand = self.size
             return messages
         count, total = 0, 0
         for message in messages:
@@ -98,19 +107,19 @@ class Outbox:
                 total -= len(message)
                 break
             count += 1
-        self._in_hand = total
-        self._messages = messages[count:] or None
-        return messages[:count]
+        self.in_hand = total
+        self._messages = _together(messages[count:])
+        return _together(messages[:count])
 
     def sent(self) -> bool:
         """What was taken has gone to the transport; the writer is called again for what is left. Returns whether the
         outbox was full."""
         was_full = self.size >= self.limit
-        self.size -= self._in_hand
-        self._in_hand = 0
+        self.size -= self.in_hand
+        self.in_hand = 0
         if self._drained is not None:
             self._tell_of_room()
-        if self._messages and self._writer is not None:
+        if self._messages is not None and self._writer is not None:
             self._writer.call(self)
         else:
             self._writing = False
@@ -120,10 +129,14 @@ class Outbox:
         """Nobody will read it any more: drop what is there and what still comes, and let everyone go on."""
         self.discarded = True
         self._messages = None
-        self.size = self._in_hand = 0
+        self.size = self.in_hand = 0
         self._tell_of_room()
 
     def _tell_of_room(self) -> None:
         if self._drained is not None:
             self._drained.set()
             self._drained = None
+
+
+def _together(messages: list[bytes]) -> Messages | None:
+    return messages if len(messages) > 1 else messages[0] if messages else None

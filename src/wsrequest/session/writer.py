@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from wsrequest import log
 from wsrequest.protocol.connection import Connection
 from wsrequest.session.observer import Observer
-from wsrequest.session.outbox import Outbox
+from wsrequest.session.outbox import Messages, Outbox
 from wsrequest.session.watch import Watch
 
 #: Bytes up to which waiting messages share a frame: enough to save most of the cost of a frame, and far from the 1 MiB
@@ -97,7 +97,7 @@ class Writers:
         # The task is about to send for it: who is there after its step waits for a transport.
         self._present: Pen | None = None
         # The latest messages, and their frame: those of one event are the same for many connections.
-        self._messages: list[bytes] = []
+        self._messages: Messages | None = None
         self._frame: str | bytes = ""
 
     def call(self, pen: Pen) -> None:
@@ -121,25 +121,26 @@ class Writers:
         if self._queue:
             self._call_one()
         else:
-            self._messages, self._frame = [], ""
+            self._messages, self._frame = None, ""
 
     async def _write(self) -> None:
         queue = self._queue
         for _ in range(min(len(queue), AT_ONCE)):
             self._present = pen = queue.popleft()
             messages = pen.take()
-            if not messages:
+            if messages is None:
                 continue
             try:
-                if messages != self._messages:
+                if messages is not self._messages and messages != self._messages:
+                    together = messages if isinstance(messages, list) else [messages]
+                    self._frame = pen.owner.connection.codec.frame(together)
                     self._messages = messages
-                    self._frame = pen.owner.connection.codec.frame(messages)
                 await pen.transport.send(self._frame)
             except Exception as error:  # noqa: BLE001 (logged, unless the peer is gone)
                 _give_up(pen.owner, error)
             else:
                 if pen.observer is not None:
-                    pen.observer.frame_went(sum(map(len, messages)), pen.size)
+                    pen.observer.frame_went(pen.in_hand, pen.size)
                 if pen.sent() or pen.leaving:
                     pen.owner.written()
             if pen.task is not None:  # it had to wait, and another one is at work
