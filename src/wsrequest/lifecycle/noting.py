@@ -21,7 +21,9 @@ Note = Callable[[str, str | None], None]
 
 #: The module of Django's SessionMiddleware.
 SESSIONS = "django.contrib.sessions.middleware"
-_SESSION_BASE = "django.contrib.sessions.backends.base"
+#: What the session does by itself is done for its caller.
+_OWN = frozenset({"django.contrib.sessions.backends.base", __name__})
+_WITHOUT_NOTE = frozenset({SESSIONS, identity_of.__module__})
 _NOTE = "_wsrequest_note"
 
 
@@ -41,27 +43,27 @@ class Noted(dict[str, Any]):
         self._all = everything
 
     def __getitem__(self, key: str) -> Any:
-        self._one(key, _module(sys._getframe(1)))
+        self._one(key, sys._getframe(1).f_globals.get("__name__"))
         return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
-        self._one(key, _module(sys._getframe(1)))  # type: ignore[arg-type]
+        self._one(key, sys._getframe(1).f_globals.get("__name__"))  # type: ignore[arg-type]
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None, /) -> Any:
-        self._one(key, _module(sys._getframe(1)))
+        self._one(key, sys._getframe(1).f_globals.get("__name__"))
         return super().get(key, default)
 
     def setdefault(self, key: str, default: Any = None, /) -> Any:
-        self._one(key, _module(sys._getframe(1)))
+        self._one(key, sys._getframe(1).f_globals.get("__name__"))
         return super().setdefault(key, default)
 
     def pop(self, key: str, /, *default: Any) -> Any:
-        self._one(key, _module(sys._getframe(1)))
+        self._one(key, sys._getframe(1).f_globals.get("__name__"))
         return super().pop(key, *default)
 
     def __delitem__(self, key: str) -> None:  # raises KeyError, or does not
-        self._one(key, _module(sys._getframe(1)))
+        self._one(key, sys._getframe(1).f_globals.get("__name__"))
         super().__delitem__(key)
 
     def __len__(self) -> int:
@@ -145,7 +147,7 @@ class NotedHeaders(HttpHeaders):
 
 
 def note_session(session: Any, note: Callable[[], None]) -> None:
-    """Call ``note`` whenever anybody but its middleware asks something of the session."""
+    """Call ``note`` as soon as anybody but its middleware asks something of the session."""
     try:
         session.__dict__[_NOTE] = note
         session.__class__ = _noted_kind(session.__class__)
@@ -166,13 +168,15 @@ class _NotedSession:
 
     def __getattribute__(self, name: str) -> Any:
         frame: FrameType | None = sys._getframe(1)
-        while (module := _module(frame)) in (_SESSION_BASE, __name__):
-            assert frame is not None
+        while frame is not None and (module := frame.f_globals.get("__name__")) in _OWN:
             frame = frame.f_back
-        if module not in (SESSIONS, identity_of.__module__):
-            note = object.__getattribute__(self, "__dict__").get(_NOTE)
+        if module not in _WITHOUT_NOTE:
+            note = object.__getattribute__(self, "__dict__").pop(_NOTE, None)
             if note is not None:
                 note()
+                # There is no more to find out, and without notes it is many times faster.
+                object.__setattr__(self, "__class__", type(self).__bases__[1])
+                return getattr(self, name)
         return super().__getattribute__(name)
 
 
@@ -187,7 +191,3 @@ def _noted_kind(kind: Any) -> Any:
         "__doc__": kind.__doc__,
     }
     return type(kind.__name__, (_NotedSession, kind), own)
-
-
-def _module(frame: FrameType | None) -> str | None:
-    return None if frame is None else frame.f_globals.get("__name__")

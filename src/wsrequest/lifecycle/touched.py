@@ -15,6 +15,7 @@ Reads that no Python code takes part in can't be noted: an extension that writes
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from django.conf import settings as django_settings
@@ -75,8 +76,7 @@ class Observed:
         self._request = None
         identity = self._identity
         meta, cookies, alone = set(self._meta), frozenset(self._cookies), self._alone
-        for name in response.headers.get("Vary", "").split(","):
-            key = HttpHeaders.to_wsgi_name(name.strip())
+        for key in _keys_of(response.headers.get("Vary", "")):
             if key == "HTTP_COOKIE":
                 # LocaleMiddleware reads its cookie in every request, and says so by no Vary of this name.
                 if not (identity or cookies - {django_settings.LANGUAGE_COOKIE_NAME}):
@@ -85,7 +85,7 @@ class Observed:
                 identity = True
             elif key == "HTTP_*":
                 alone = True
-            elif key != "HTTP_" and key not in _FIXED:
+            elif key not in _FIXED:
                 meta.add(key)
         return Varies(frozenset(meta), cookies, identity, alone)
 
@@ -139,6 +139,13 @@ class Observed:
     def touch_connection(self) -> None:
         """Something was read that no other connection has."""
         self._alone = True
+
+
+@lru_cache(maxsize=64)
+def _keys_of(vary: str) -> tuple[str, ...]:
+    """The keys of META that a Vary names."""
+    names = (name.strip() for name in vary.split(","))
+    return tuple(HttpHeaders.to_wsgi_name(name) for name in names if name)
 
 
 class Asked(Protocol):

@@ -76,19 +76,21 @@ def statement_of(sql: Any, connection: Any) -> Statement:
 def note(
     tables: dict[str, set[str] | None], rows: Sequence[Rows], statement: Statement, params: Any
 ) -> None:
-    """Add what a statement means by these, with these parameters."""
+    """Add what a statement means by these, with these parameters. Threads may do so at the same time."""
+    fit = params.__class__ in (tuple, list) and len(params) == statement.parameters
     for each in rows:
-        table = each.table
-        if each.only is not None and _fit(params, statement):  # as in most that write
-            key = table.key_of(params[each.only])
-            if key is not None and table.name not in tables:
-                tables[table.name] = {key}
-                continue
-        if each.keys is None or len(each.keys) > MOST_ROWS or not _fit(params, statement):
-            tables[table.name] = None
-        else:
-            keys = [table.key_of(params[index]) for index in each.keys]
-            add(tables, table.name, None if None in keys else keys)  # type: ignore[arg-type]
+        name = each.table.name
+        if not fit or each.keys is None or len(each.keys) > MOST_ROWS:
+            tables[name] = None
+        elif each.only is None:
+            keys = [each.table.key_of(params[index]) for index in each.keys]
+            add(tables, name, None if None in keys else keys)  # type: ignore[arg-type]
+        elif (key := each.table.key_of(params[each.only])) is None:
+            tables[name] = None
+        else:  # as in most
+            known = tables.setdefault(name, {key})
+            if known is not None and key not in known:
+                add(tables, name, (key,))
 
 
 def note_made(tables: dict[str, set[str] | None], made: Made, cursor: Any, connection: Any) -> None:
@@ -109,10 +111,6 @@ def _made_keys(made: Made, cursor: Any, connection: Any) -> Sequence[Any] | None
         cursor.cursor.scroll(0, mode="absolute")
         return [row[made.column] for row in rows]
     return None
-
-
-def _fit(params: Any, statement: Statement) -> bool:
-    return params.__class__ in (tuple, list) and len(params) == statement.parameters
 
 
 def _text_of(sql: Any, connection: Any) -> str | None:
