@@ -121,11 +121,13 @@ class Observed:
 
     def read_cookie(self, name: str, module: str | None) -> None:
         """A cookie was read, or asked for, by code in this module."""
-        reader = {
-            django_settings.SESSION_COOKIE_NAME: SESSIONS,
-            django_settings.CSRF_COOKIE_NAME: _CSRF,
-        }.get(name)
-        if module is None or module != reader:
+        if module == SESSIONS:
+            own = django_settings.SESSION_COOKIE_NAME
+        elif module == _CSRF:
+            own = django_settings.CSRF_COOKIE_NAME
+        else:
+            own = None
+        if name != own:
             self._cookies.add(name)
 
     def touch_identity(self) -> None:
