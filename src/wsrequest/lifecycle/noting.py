@@ -167,16 +167,13 @@ class _NotedSession:
     """(Django's own mark, ``accessed``, is not set where only the session's key is read.)"""
 
     def __getattribute__(self, name: str) -> Any:
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and (module := frame.f_globals.get("__name__")) in _OWN:
-            frame = frame.f_back
-        if module not in _WITHOUT_NOTE:
-            note = object.__getattribute__(self, "__dict__").pop(_NOTE, None)
-            if note is not None:
+        attributes: dict[str, Any] = object.__getattribute__(self, "__dict__")
+        if _NOTE in attributes:  # else it is known, and nobody need look who asks
+            frame: FrameType | None = sys._getframe(1)
+            while frame is not None and (module := frame.f_globals.get("__name__")) in _OWN:
+                frame = frame.f_back
+            if module not in _WITHOUT_NOTE and (note := attributes.pop(_NOTE, None)) is not None:
                 note()
-                # There is no more to find out, and without notes it is many times faster.
-                object.__setattr__(self, "__class__", type(self).__bases__[1])
-                return getattr(self, name)
         return super().__getattribute__(name)
 
 
